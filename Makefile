@@ -1,0 +1,64 @@
+# `make` alone says what there is. Every verb sets up what it needs first: a virtual environment in
+# .venv from uv.lock, with uv itself through pip where the machine has none. Nothing else of the
+# machine is touched.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN    := .venv/bin
+# A shim that answers for no version is as good as none, so ask it.
+UV     := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
+SYNC   := $(UV) sync --frozen --inexact --quiet --extra all
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+# A virtual environment of the caller is not ours to fill.
+unexport VIRTUAL_ENV
+
+.PHONY: help up test lint pytest bench audit clean
+
+help: ## What each verb does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: .venv/run ## Run everything and open the page: SOURCE=… PORT=… CONTACT=… ARGS="--speed 10 …"
+	@$(if $(CONTACT),BVW_CONTACT='$(CONTACT)') $(BIN)/bvw up \
+		$(if $(SOURCE),--source '$(SOURCE)') $(if $(PORT),--port '$(PORT)') $(ARGS)
+
+test: lint pytest ## All that CI checks: lint, then the tests: ARGS="-k words …"
+
+pytest: .venv/dev
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev ## Benchmarks beside their peers: JSON=out.json
+	$(BIN)/python -m bench $(if $(JSON),--json '$(JSON)') $(ARGS)
+
+audit: .venv/run ## Recount what the running product (or the last directory) answers
+	@$(BIN)/bvw audit $(ARGS)
+
+clean: ## Remove the environment and the caches (never data)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# uv from the machine makes the environment itself; otherwise pip brings uv into a new one.
+.venv/made:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make: Python 3.11 or newer is needed; PYTHON=/path/to/python names one" >&2; exit 1; }
+	@test "$(UV)" = uv && uv venv --quiet --allow-existing --python "$(PYTHON)" .venv \
+		|| "$(PYTHON)" -m venv .venv \
+		|| { echo "make: '$(PYTHON) -m venv' fails; Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test "$(UV)" = uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.7'
+	@touch $@
+
+.venv/run: pyproject.toml uv.lock | .venv/made
+	$(SYNC) --no-dev
+	@touch $@
+
+.venv/dev: pyproject.toml uv.lock | .venv/made
+	$(SYNC)
+	@touch $@ .venv/run

@@ -1,0 +1,123 @@
+"""The command `bvw`: one file a verb, found by its name, imported when it is called.
+
+To add a verb `frobnicate`, add services/cli/frobnicate.py and nothing else:
+
+    \"\"\"What it does, for whoever maintains it.\"\"\"
+    from services.cli import options
+    from services.shared.runtime.settings import Settings
+
+    @options.configured("port")            # settings that this verb has flags for
+    def command(settings: Settings, *, fast: bool = False) -> None:
+        \"\"\"The first line is what `bvw --help` says.\"\"\"
+        from services import wiring        # heavy imports in the body: help stays quick
+        ...
+
+A verb with verbs of its own (`bvw config show`) has a `typer.Typer` called `app` instead of
+`command`. `configured` adds --config, --set, --data and the log flags, loads the settings, sets up the
+logs and hands over the settings. Data goes to stdout, everything else to stderr. What the caller can
+put right is raised as `exits.Refused`: one line and its exit code; other outcomes are
+`raise typer.Exit(Exit.DIFFERENT)`. Anything else that escapes is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from typing import Annotated, Any, NoReturn
+
+import typer
+import typer.core
+import typer.main
+
+from services import cli
+from services.shared.runtime.exits import Exit, Refused
+
+_NOT_VERBS = {"main", "options"}
+
+
+class _Verbs(MutableMapping[str, Any]):
+    """The verbs by name; looking one up imports its file."""
+
+    def __init__(self) -> None:
+        found = {module.name for module in pkgutil.iter_modules(cli.__path__)}
+        self._names = sorted(found - _NOT_VERBS)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return _command(name)
+
+    def __setitem__(self, name: str, command: Any) -> NoReturn:
+        raise TypeError(f"{name}: a verb is a file in services/cli")
+
+    __delitem__ = None  # type: ignore[assignment]
+
+
+class _Lazy(typer.core.TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Verbs()
+
+
+def _command(name: str) -> Any:
+    module = importlib.import_module(f"services.cli.{name}")
+    if hasattr(module, "app"):
+        command: Any = typer.main.get_group(module.app)
+    else:
+        single = typer.Typer(add_completion=False)
+        single.command(name)(module.command)
+        command = typer.main.get_command(single)
+    command.name = name
+    return command
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(importlib.metadata.version("bots-vs-wiki"))
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_Lazy,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _bvw(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Who edits Wikipedia, bots or people: every change, live and exactly."""
+
+
+def run() -> NoReturn:
+    """What the installed `bvw` calls; turns every ending into an exit code of `exits.Exit`."""
+    try:
+        app(prog_name="bvw")
+    except Refused as refusal:
+        typer.echo(f"bvw: {refusal.message}", err=True)
+        sys.exit(refusal.code)
+    except Exception:  # noqa: BLE001 - the process ends here
+        traceback.print_exc()
+        sys.exit(Exit.DEFECT)
+    sys.exit(Exit.OK)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,159 @@
+"""SQLite for asyncio: one thread that writes, a few that read, and nothing on the event loop.
+
+Every embedded adapter keeps its tables in one `Database`. `write` runs a function in one immediate
+transaction, durable when it returns (WAL, `synchronous=FULL`); `read` runs a function in one
+snapshot. A function gets the connection and must not keep it. Writers of other processes are
+waited for (`busy_timeout`). What the disk refuses is `Unavailable`, with nothing half done.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Self, TypeAlias, TypeVar
+
+from services.shared.runtime.unavailable import Unavailable
+
+T = TypeVar("T")
+Connection: TypeAlias = sqlite3.Connection
+
+_BUSY_MS: Final = 30_000
+_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout = {_BUSY_MS}",
+    # Only while a file is new; lets `PRAGMA incremental_vacuum` give space back to the disk.
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_size_limit = 67108864",
+)
+# What may pass by itself or by somebody's freeing space; everything else is a defect of ours.
+_PASSING: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
+)
+
+
+class Database:
+    """One SQLite file. Create it with `open`, end it with `close`."""
+
+    def __init__(
+        self, path: Path, *, readers: int, prepare: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        self.path = path
+        self._prepare = prepare
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"{path.stem}-write")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix=f"{path.stem}-read")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        schema: str,
+        *,
+        readers: int = 2,
+        prepare: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> Self:
+        """Open or create the file and make sure of its schema (idempotent statements).
+
+        `prepare` runs on each new connection, for functions and aggregates of an adapter.
+        """
+        database = cls(path, readers=readers, prepare=prepare)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(database._writer, database._create, schema)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    def _create(self, schema: str) -> None:
+        with _unavailable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection().executescript(schema)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction: all of it is durable on return, or none after an error."""
+        loop = asyncio.get_running_loop()
+        written = loop.run_in_executor(self._writer, self._transact, work)
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            # A write cannot be called off. Whoever is cancelled goes on once it has ended, so
+            # that nothing is written behind the back of what follows.
+            await asyncio.wait([written])
+            raise
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one snapshot."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._snapshot, work)
+
+    async def size(self) -> int:
+        """Bytes on disk, with what is still in the journal."""
+        return await asyncio.to_thread(self._size)
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._shutdown)
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._within("BEGIN IMMEDIATE", work)
+
+    def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._within("BEGIN", work)
+
+    def _within(self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _unavailable(self.path):
+            connection = self._connection()
+            connection.execute(begin)
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                # SQLite may have rolled back by itself, after a full disk for instance.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+    def _size(self) -> int:
+        files = (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            self._prepare(connection)
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _shutdown(self) -> None:
+        self._readers.shutdown()
+        self._writer.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+
+@contextlib.contextmanager
+def _unavailable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The low byte is the kind, what is above it the detail.
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+            raise Unavailable(f"{path}: {error}") from error
+        raise

@@ -1,0 +1,163 @@
+"""The data directory: everything that one source has led to, and a file that says so.
+
+Each source has its own directory, because counts of two sources in one view could never be told
+apart again. `bvw.json` names the source and the version of the format; whoever opens the directory
+compares both before touching anything else. It is written last and in one step, so a
+directory either is one of ours or has nothing in it that we could harm.
+
+All of it is plain file work: call it before the event loop, or from a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from services.shared.runtime.exits import Refused
+
+FORMAT: Final = 1
+OWN: Final = frozenset({"live", "demo"})
+"""Sources that are no recording; any other source is a recording's path."""
+_NAME: Final = "bvw.json"
+# A new file system has this in it.
+_NOT_OURS_BUT_EMPTY: Final = frozenset({"lost+found"})
+_LONGEST_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A directory that has been opened. `source` is live, demo or the full path of a recording."""
+
+    path: Path
+    source: str
+
+
+def full_source(source: str) -> str:
+    """The source by its full name: what a directory remembers."""
+    return source if source in OWN else str(Path(source).expanduser().resolve())
+
+
+def of_source(base: Path, source: str) -> Path:
+    """Where the data of a source is by default."""
+    source = full_source(source)
+    if source in OWN:
+        return base / source
+    stem = re.sub(r"\.jsonl(\.gz|\.zst)?$", "", Path(source).name)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:_LONGEST_NAME]
+    digest = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
+    return base / "-".join(filter(None, ("recorded", name, digest)))
+
+
+def open_directory(path: Path, *, source: str | None = None, create: bool) -> DataDirectory:
+    """Opens the directory of a source (of whichever, if None), or makes it where `create` says so.
+
+    Refuses what is not a data directory, is of another source, or of a format we don't know.
+    """
+    try:
+        if source is not None and create and not (path / _NAME).exists():
+            _create(path, full_source(source))
+        return _opened(path, source)
+    except OSError as error:
+        raise Refused(
+            f"{path}: cannot use this data directory ({error.strerror}); choose another with --data"
+        ) from None
+
+
+def free_bytes(path: Path) -> int:
+    """What the file system of the path, which need not be there yet, still takes."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def used_bytes(path: Path) -> int:
+    """What the files below the path take of the disk."""
+    return sum(
+        _bytes_of(os.path.join(folder, file))  # noqa: PTH118 - many files, no object for each
+        for folder, _, files in os.walk(path)
+        for file in files
+    )
+
+
+def _create(path: Path, source: str) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    new = path / f".{_NAME}.{os.getpid()}"
+    strangers = {entry.name for entry in path.iterdir()} - _NOT_OURS_BUT_EMPTY
+    if any(not name.startswith(f".{_NAME}.") and name != _NAME for name in strangers):
+        raise _not_ours(path)
+    with new.open("w", encoding="utf-8") as file:
+        json.dump({"format": FORMAT, "source": source}, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path / _NAME)
+    for folder in (path, path.parent):
+        _sync(folder)
+
+
+def _opened(path: Path, source: str | None) -> DataDirectory:
+    try:
+        described = json.loads((path / _NAME).read_text("utf-8"))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except ValueError:
+        raise Refused(
+            f"{path / _NAME}: is damaged; restore it, or choose another directory with --data"
+        ) from None
+    known = _source_of(path, described)
+    if source is not None and full_source(source) != known:
+        raise Refused(
+            f"{path}: holds the changes of {known}, not of {full_source(source)};"
+            f" bvw up --data {_quoted(path)} --source {_quoted(known)} continues it,"
+            " another --data begins anew"
+        )
+    return DataDirectory(path, known)
+
+
+def _source_of(path: Path, described: Any) -> str:
+    made = described.get("format") if isinstance(described, dict) else None
+    source = described.get("source") if isinstance(described, dict) else None
+    if made != FORMAT or not isinstance(source, str):
+        raise Refused(
+            f"{path / _NAME}: format {made!r} is not known, this version takes {FORMAT};"
+            " use the version of bvw that made it, or choose another directory with --data"
+        )
+    return source
+
+
+def _missing(path: Path) -> Refused:
+    if path.is_dir() and any(path.iterdir()):
+        return _not_ours(path)
+    return Refused(f"{path}: there is no data here; bvw up --data {_quoted(path)} begins some")
+
+
+def _not_ours(path: Path) -> Refused:
+    return Refused(
+        f"{path}: has files but no {_NAME}, so it is no data directory;"
+        " choose an empty or a new one with --data"
+    )
+
+
+def _quoted(text: Path | str) -> str:
+    return shlex.quote(str(text))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _bytes_of(file: str) -> int:
+    try:
+        return os.lstat(file).st_blocks * 512
+    except FileNotFoundError:  # files come and go while a source runs
+        return 0

@@ -1,0 +1,339 @@
+"""What can be set, from where, and what it is: the only module that reads the environment.
+
+Later wins: defaults < TOML file < `BVW_*` environment < flags. The file is `--config`, else
+`BVW_CONFIG`, else `./bvw.toml` if there is one. `BVW_X_FILE` names a file whose text is the value
+of `x`, which is how secrets come in. A value that does not fit, or a key that does not exist, in the
+file or a flag is refused in one line; an unknown `BVW_` variable may be a neighbour's (Kubernetes
+makes up some) and is a warning. `origins` tells for each value where it came from.
+
+To add a setting: one field here and its row in docs/settings.md; tests/house compares the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from services.shared.runtime.duration import Duration
+from services.shared.runtime.exits import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+PREFIX = "BVW_"
+DEFAULT = "default"
+_CONFIG = "BVW_CONFIG"
+# Read by the tests, not by the product.
+_OF_TESTS = ("BVW_RECORDINGS", "BVW_REQUIRE", "BVW_TEST_")
+
+_DURATION = "a duration: 250ms, 15s, 5m, 24h, 7d; a bare number is seconds"
+_LIST = "values separated by commas (a list in the file); none means all"
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _data_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME", "")
+    home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
+    return home / "bots-vs-wiki"
+
+
+def _setting(default: Any, text: str, accepts: str, **limits: Any) -> Any:
+    made = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**made, description=text, json_schema_extra={"accepts": accepts}, **limits)
+
+
+def _duration(default: str, text: str) -> Any:
+    return _setting(Duration.of(default), text, _DURATION)
+
+
+List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+ChangeType = Literal["edit", "new", "log", "categorize", "external"]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+
+
+class Origin(NamedTuple):
+    name: str
+    value: str
+    origin: str
+
+
+class Settings(BaseSettings):
+    """`Settings()` is the defaults, whatever the environment; `load` is what a process runs with."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    # Where and what
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = _setting(
+        _data_home, "Data directory; by default each source has its own in it.", "a path"
+    )
+    source: str = _setting(
+        "auto",
+        "Where changes come from.",
+        "auto, demo, or the path of a recording (.jsonl, .jsonl.gz, .jsonl.zst or a folder)",
+        min_length=1,
+    )
+    speed: str = _setting(
+        "max",
+        "Replay speed of a recording, as a multiple of its own time.",
+        "a whole number from 1, or max",
+        pattern=r"^(max|[1-9][0-9]{0,5})$",
+        coerce_numbers_to_str=True,
+    )
+    contact: str = _setting(
+        "", "Mail address or page of whoever runs this, for the source's operators.", "text"
+    )
+    projects: List = _setting(
+        (), "Projects to collect, as globs such as pt.* or *.wikipedia.", _LIST
+    )
+    types: Annotated[tuple[ChangeType, ...], NoDecode, BeforeValidator(_split)] = _setting(
+        (), "Types to collect.", f"edit, new, log, categorize, external; {_LIST}"
+    )
+    namespaces: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)] = _setting(
+        (), "Namespace numbers to collect.", f"whole numbers; {_LIST}"
+    )
+
+    # Serving
+    host: str = _setting(
+        "127.0.0.1", "Address that the API and the metrics listen on.", "an address", min_length=1
+    )
+    port: int = _setting(
+        8080, "Port of the API and the page.", "0 (any free) to 65535", ge=0, le=65535
+    )
+    metrics_port: int = _setting(
+        9464, "Port of the Prometheus metrics.", "0 (off) to 65535", ge=0, le=65535
+    )
+    page_limit: int = _setting(
+        1000, "Most rows in one page of an answer.", "1 to 10000", ge=1, le=10_000
+    )
+    pin_live: Duration = _duration(
+        "50ms", "How long serving may reuse the visible position that it has read."
+    )
+
+    # Logs
+    log_level: LogLevel = _setting(
+        "info", "Least level that is logged.", "debug, info, warning, error"
+    )
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto", "How a log line looks; auto is console on a terminal.", "auto, json, console"
+    )
+
+    # Event log and speed layer
+    partitions: int = _setting(
+        4, "Partitions of a new log; fixed for its life.", "1 to 64", ge=1, le=64
+    )
+    dedupe_window: Duration = _duration(
+        "7d", "Copies of an event that arrive within this are exact at every moment."
+    )
+    log_retention_margin: Duration = _duration(
+        "7d", "How much longer than the dedupe window the log keeps events."
+    )
+    index_delay: Duration = _duration(
+        "250ms", "The speed layer indexes an event within this of its append."
+    )
+    document_keep: Duration = _duration(
+        "24h", "Log time after which a speed document shrinks to its id and position."
+    )
+
+    # Batch layer
+    batch_every: Duration = _duration("5m", "Time between the starts of batch runs.")
+    first_batch_after: Duration = _duration(
+        "15s", "The first batch run starts within this of the first events."
+    )
+    generation_keep: Duration = _duration("15m", "How long a superseded generation stays readable.")
+    minutes_keep: Duration = _duration(
+        "48h", "Log time before the horizon for which counts by minute are kept."
+    )
+
+    # Disk
+    disk_budget: ByteSize = _setting(
+        ByteSize(40_000_000_000),
+        "Most bytes the data directory may take.",
+        "bytes: 500MB, 40GB",
+        gt=0,
+    )
+    disk_warn_ratio: float = _setting(
+        0.8, "Share of the disk budget at which a warning is given.", "0 to 1", ge=0, le=1
+    )
+
+    # Proof
+    crash_at: str = _setting(
+        "",
+        "Crash point at which the process dies, to test its recovery.",
+        "NAME or NAME:N; none if empty",
+    )
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing ambient: `load` merges the sources itself, to know each value's origin."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, config: Path | None = None, flags: Mapping[str, object] | None = None) -> Self:
+        """The settings of this process; `flags` that are None were not given."""
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for name, value, origin in _given(cls, config, flags or {}):
+            if name not in cls.model_fields:
+                raise Refused(f"{origin}: no setting {name!r}{_nearest(name, cls.model_fields)}")
+            values[name], origins[name] = value, origin
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            raise _refusal(cls, error, values, origins) from None
+        settings._origins.update(origins)
+        settings._warnings = tuple(_unknown_variables(cls))
+        return settings
+
+    def origin(self, name: str) -> str:
+        """`default`, the file's path, the variable's or the flag's name."""
+        return self._origins.get(name, DEFAULT)
+
+    def origins(self) -> list[Origin]:
+        """Every value as text (secrets redacted) with its origin, by name."""
+        return [
+            Origin(name, shown(getattr(self, name)), self.origin(name))
+            for name in sorted(type(self).model_fields)
+        ]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What `load` found odd but not wrong, a line each."""
+        return self._warnings
+
+
+def shown(value: object) -> str:
+    """A value as it could be written in the environment."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, ByteSize):
+        return value.human_readable(decimal=True)
+    return str(value)  # of a SecretStr: asterisks
+
+
+def flag(name: str) -> str:
+    """The flag that sets a field."""
+    return "--data" if name == "data_dir" else "--" + name.replace("_", "-")
+
+
+def accepts(model: type[BaseSettings], name: str) -> str:
+    """What a field takes, in words."""
+    extra = model.model_fields[name].json_schema_extra
+    return str(extra["accepts"]) if isinstance(extra, dict) else ""
+
+
+def _given(
+    model: type[BaseSettings], config: Path | None, flags: Mapping[str, object]
+) -> Iterator[tuple[str, object, str]]:
+    """Every value that somebody gave as (name, value, origin); a later one wins."""
+    path = _config_path(config)
+    if path is not None:
+        for name, value in _read_toml(path).items():
+            yield name, value, str(path)
+    for name, value in EnvSettingsSource(model)().items():
+        yield name, value, _variable(name)
+    for name in model.model_fields:
+        if _variable(name) + "_FILE" in os.environ:
+            yield name, _read_value_file(name), _variable(name) + "_FILE"
+    for name, value in flags.items():
+        if value is not None:
+            yield name, value, flag(name) if name in model.model_fields else "--set"
+
+
+def _config_path(config: Path | None) -> Path | None:
+    named = config or (Path(os.environ[_CONFIG]) if os.environ.get(_CONFIG) else None)
+    if named is not None:
+        return named
+    here = Path("bvw.toml")
+    return here if here.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise Refused(f"{path}: cannot read the configuration ({error.strerror})") from None
+    except ValueError as error:  # TOML's and UTF-8's both are
+        raise Refused(f"{path}: not a TOML file ({error})") from None
+
+
+def _read_value_file(name: str) -> str:
+    variable = _variable(name)
+    if variable in os.environ:
+        raise Refused(f"{name}: {variable} and {variable}_FILE are both set; keep one")
+    path = Path(os.environ[variable + "_FILE"])
+    try:
+        return path.read_text("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise Refused(f"{name}: cannot read {path} from {variable}_FILE ({reason})") from None
+
+
+def _refusal(
+    model: type[BaseSettings],
+    error: ValidationError,
+    values: Mapping[str, object],
+    origins: Mapping[str, str],
+) -> Refused:
+    name = str(error.errors(include_url=False)[0]["loc"][0])
+    secret = model.model_fields[name].annotation is SecretStr
+    value = "the value" if secret else repr(values[name])
+    return Refused(
+        f"{name}: {value} from {origins[name]} is not accepted; accepted: {accepts(model, name)}"
+    )
+
+
+def _unknown_variables(model: type[BaseSettings]) -> Iterator[str]:
+    variables = [_variable(name) for name in model.model_fields]
+    known = {_CONFIG, *variables, *(f"{variable}_FILE" for variable in variables)}
+    for variable in sorted(os.environ):
+        ours = variable.startswith(PREFIX) and not variable.startswith(_OF_TESTS)
+        if ours and variable.upper() not in known:
+            yield f"unknown variable {variable}{_nearest(variable, known)}"
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else "; see: bvw config show"

@@ -1,0 +1,58 @@
+"""Segments and generations: what the batch layer publishes.
+
+A segment covers a range of positions and never changes. A generation lists segments that chain from
+the log's start to its horizon without overlap or gap; it is published by one compare-and-set.
+"""
+
+from dataclasses import dataclass
+
+from services.shared.domain.positions import Vector, zero
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part of the sum: positions `since` (included) to `until` (excluded).
+
+    `version` names the code and configuration that made its rows: a rebuild equals the sum only
+    within one version.
+    """
+
+    id: str
+    since: Vector
+    until: Vector
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What one published pointer means.
+
+    `log` is the identity of the log that all positions belong to. `times` is the log time (append
+    time in ms) at the horizon, per partition. Rows of the minutes view before `minutes_from`
+    (minute since 1970) are in no answer. `published_at` is in ms since 1970. `carried_days` are
+    event days whose rows were carried over by a rebuild because the lake no longer holds them.
+    """
+
+    number: int
+    log: str
+    segments: tuple[Segment, ...]
+    horizon: Vector
+    times: Vector
+    minutes_from: int
+    published_at: int
+    carried_days: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        at = self.segments[0].since if self.segments else self.horizon
+        for segment in self.segments:
+            if segment.since != at:
+                raise ValueError(f"segment {segment.id} starts at {segment.since}, not at {at}")
+            at = segment.until
+        if at != self.horizon:
+            raise ValueError(f"segments end at {at}, the horizon is {self.horizon}")
+
+
+def first(log: str, partitions: int, published_at: int) -> Generation:
+    """Generation 0 of a new log: no segments, horizon at the log's start, and a present layer."""
+    start = zero(partitions)
+    return Generation(0, log, (), start, start, 0, published_at)

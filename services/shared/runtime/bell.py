@@ -55,7 +55,15 @@ class Bell:
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
         """A listener that hears every ring from here on."""
-        bound, path = await asyncio.to_thread(self._bind)
+        binding = asyncio.create_task(asyncio.to_thread(self._bind))
+        try:
+            bound, path = await asyncio.shield(binding)
+        except asyncio.CancelledError:
+            # The thread binds all the same; what it has bound must not stay behind.
+            bound, path = await binding
+            bound.close()
+            await asyncio.to_thread(_remove, path)
+            raise
         listener = Listener(bound)
         try:
             yield listener

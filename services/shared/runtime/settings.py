@@ -60,7 +60,7 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _data_home() -> Path:
+def data_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME", "")
     home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
     return home / "bots-vs-wiki"
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
 
     # Where and what
     data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = _setting(
-        _data_home, "Data directory; by default each source has its own in it.", "a path"
+        data_home, "Data directory; by default each source has its own in it.", "a path"
     )
     source: str = _setting(
         "auto",

@@ -55,7 +55,9 @@ def configure(
             ],
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # What libraries have to say below a warning is theirs; `level` is for our own lines.
+    logging.basicConfig(level=max(_number(level), logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("services").setLevel(_number(level))
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
@@ -65,6 +67,10 @@ def configure(
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 def plain(text: str, limit: int = TEXT_LIMIT) -> str:

@@ -39,7 +39,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_off_a_terminal_a_line_is_one_json_object() -> None:
     stream = _logging("auto")
-    structlog.get_logger("x").info("batch_run", rows=3, ratio=0.5, ok=True, step=None)
+    structlog.get_logger("services.x").info("batch_run", rows=3, ratio=0.5, ok=True, step=None)
     (line,) = _lines(stream)
     assert list(line)[:4] == ["ts", "level", "service", "event"]
     assert line["ts"].endswith("Z")
@@ -60,7 +60,7 @@ def test_libraries_log_in_the_same_shape() -> None:
 
 def test_the_level_holds_for_all() -> None:
     stream = _logging("json", "warning")
-    structlog.get_logger("x").info("quiet")
+    structlog.get_logger("services.x").info("quiet")
     logging.getLogger("y").info("quiet")
     assert not stream.getvalue()
 
@@ -71,7 +71,7 @@ def test_a_title_cannot_forge_a_line_or_repaint_a_terminal(
 ) -> None:
     stream = _logging(form)
     hostile = "A\nB\x1b[2J\u202egnp.exe\u2028C\x00\ud800"
-    structlog.get_logger("x").info("odd_title", title=hostile, more={"k": [hostile]})
+    structlog.get_logger("services.x").info("odd_title", title=hostile, more={"k": [hostile]})
     written = stream.getvalue()
     assert written.count("\n") == 1
     for character in "\x1b\u202e\u2028\x00":
@@ -81,7 +81,7 @@ def test_a_title_cannot_forge_a_line_or_repaint_a_terminal(
 
 def test_texts_are_cut() -> None:
     stream = _logging("json")
-    structlog.get_logger("x").info("long_title", title="ã" * 1000)
+    structlog.get_logger("services.x").info("long_title", title="ã" * 1000)
     assert len(_lines(stream)[0]["title"]) == logs.TEXT_LIMIT
 
 
@@ -99,7 +99,7 @@ def raise_and_log(text: str) -> None:
     try:
         raise ValueError(text)
     except ValueError:
-        structlog.get_logger("x").exception("failed")
+        structlog.get_logger("services.x").exception("failed")
         raise
 
 
@@ -110,3 +110,10 @@ def test_plain_texts_are_harmless_and_ordinary_ones_unchanged(text: str) -> None
     assert len(shown.splitlines()) <= 1
     if len(text) <= logs.TEXT_LIMIT and text.isprintable():
         assert shown == text
+
+
+def test_what_libraries_say_below_a_warning_is_left_out() -> None:
+    stream = _logging("json")
+    logging.getLogger("pyiceberg.io").info("loaded")
+    logging.getLogger("pyiceberg.io").warning("broken")
+    assert [line["event"] for line in _lines(stream)] == ["broken"]

@@ -1,0 +1,95 @@
+"""Search in the embedded speed view: newest append first, page after page.
+
+Each partition is in order of append already, so a page is the newest matches of every partition,
+merged. What a user typed is bound as a value: terms are quoted one by one, so that no sign in them
+means anything to the full-text index.
+"""
+
+from typing import Any, Final
+
+from services.shared.domain.positions import Vector
+from services.shared.runtime.database import Connection
+from services.shared.speedview import tables
+from services.shared.speedview.port import Indexed, Place, Search
+
+_LONGEST_PAGE: Final = 10_000
+
+
+def search(
+    connection: Connection,
+    asked: Search,
+    since: Vector,
+    until: Vector,
+    *,
+    limit: int,
+    after: Place | None,
+) -> list[Indexed]:
+    limit = min(limit, _LONGEST_PAGE)
+    filters, values = _filters(asked)
+    if asked.terms:
+        source = "search CROSS JOIN documents ON documents.place = search.rowid"
+        filters, key = f"search MATCH ? AND {filters}", "search.rowid"
+        values = [" ".join(map(_quoted, asked.terms)), *values]
+    else:
+        source, key = "documents", "documents.place"
+    statement = (
+        f"SELECT {tables.FOUND} FROM {source} WHERE {filters} AND {key} >= ? AND {key} < ?"
+        f" ORDER BY {key} DESC LIMIT ?"
+    )
+    rows: list[tuple[Any, ...]] = []
+    for partition, span in enumerate(tables.spans(since, until)):
+        low, high = span if after is None else _preceding(connection, partition, span, after)
+        rows += connection.execute(statement, (*values, low, high, limit))
+    rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
+    return [tables.indexed(row) for row in rows[:limit]]
+
+
+def place_at(connection: Connection, table: str, span: tuple[int, int], time: int) -> int:
+    """A place in the span: rows before it were appended before `time`, rows from it on were not."""
+    low, high = span
+    last = connection.execute(
+        f"SELECT max(place) FROM {table} WHERE place >= ? AND place < ?", span
+    ).fetchone()[0]
+    high = low if last is None else last + 1
+    next_row = f"SELECT place, appended_at FROM {table} WHERE place >= ? ORDER BY place LIMIT 1"
+    while low < high:
+        middle = (low + high) // 2
+        place, appended_at = connection.execute(next_row, (middle,)).fetchone()
+        if appended_at >= time:
+            high = middle
+        else:
+            low = place + 1
+    return low
+
+
+def _preceding(
+    connection: Connection, partition: int, span: tuple[int, int], after: Place
+) -> tuple[int, int]:
+    """The part of a partition's span that comes after `after` in order of the page."""
+    time, of, offset = after
+    low, high = span
+    if partition == of:
+        return low, min(high, tables.place(of, offset))
+    return low, place_at(connection, "documents", span, time + 1 if partition < of else time)
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'
+
+
+def _filters(asked: Search) -> tuple[str, list[int | str]]:
+    parts, values = ["TRUE"], list[int | str]()
+    for column, wanted in (
+        ("project", asked.projects),
+        ("type", asked.types),
+        ("editor_class", asked.editor_classes),
+        ("namespace", asked.namespaces),
+    ):
+        if wanted:
+            parts.append(f"documents.{column} IN ({', '.join('?' * len(wanted))})")
+            values += wanted
+    for comparison, bound in (("timestamp >= ?", asked.low), ("timestamp < ?", asked.high)):
+        if bound is not None:
+            parts.append(f"documents.{comparison}")
+            values.append(bound)
+    return " AND ".join(parts), values

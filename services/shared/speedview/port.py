@@ -1,0 +1,133 @@
+"""SpeedView: the documents behind the horizon, searchable within a second.
+
+Guarantees that every adapter keeps (tests/contract/test_speedview.py):
+
+- **The lowest position wins.** Of several copies of an id the one with the lowest position is kept,
+  whatever order writes arrive in. An id and its position outlive the document (see `shrink`).
+- **Visible.** `visible()` tells up to which positions everything is acknowledged AND found by
+  `sums` and `search`. It is a prefix: it moves only over what a `write` has vouched for, and it
+  moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
+  [since, until), which is exact for until <= visible.
+- **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
+- **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
+- May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.shared.domain.positions import Vector
+from services.shared.domain.query import Query
+from services.shared.domain.views import Document, Rows
+
+
+class Busy(Exception):
+    """The view can't take more now. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"busy, retry after {retry_after} s")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A document at its position. `terms` are what search finds it by (`text.search_terms`)."""
+
+    partition: int
+    offset: int
+    appended_at: int
+    document: Document
+    terms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What a speed view vouches for.
+
+    `positions` is W; `times` the log time known at W; `floor` is where this view began: it knows
+    nothing before it. `rebuilding_until` is set while a lost view is rebuilt: answers are partial
+    until `positions` reaches it.
+    """
+
+    log: str
+    positions: Vector
+    times: Vector
+    floor: Vector
+    rebuilding_until: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Filters of a search: every one given must hold; `terms` must all occur.
+
+    Values of one filter are alternatives. `low` and `high` bound the event time (seconds).
+    """
+
+    terms: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    editor_classes: tuple[str, ...] = ()
+    namespaces: tuple[int, ...] = ()
+    low: int | None = None
+    high: int | None = None
+
+
+Place = tuple[int, int, int]
+"""Where a page of a search ended: append time, partition, offset (newest first)."""
+
+
+class SpeedView(Protocol):
+    async def begin(self, log: str, floor: Vector, rebuilding_until: Vector | None) -> None:
+        """Empty the view and start it anew at `floor` for this log."""
+        ...
+
+    async def visible(self) -> Visible | None:
+        """None for a view that has not begun."""
+        ...
+
+    async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
+        """Take documents in and, once they are durable and found, move the visible position.
+
+        `until` and `times` come from the log's batch. W never goes back. Raises `Busy`.
+        """
+        ...
+
+    async def sums(self, query: Query, since: Vector, until: Vector) -> Rows:
+        """The query's sums over documents at positions in [since, until)."""
+        ...
+
+    async def search(
+        self,
+        search: Search,
+        since: Vector,
+        until: Vector,
+        *,
+        limit: int,
+        after: Place | None = None,
+    ) -> list[Indexed]:
+        """Newest append first (then partition, offset, both descending), after `after`."""
+        ...
+
+    async def oldest(self) -> int | None:
+        """Append time (ms) of the oldest whole document, None if there is none."""
+        ...
+
+    async def shrink(self, before: Vector, times: Vector) -> int:
+        """Reduce documents to id and position: those before the positions and appended before the
+        times, per partition. Returns how many.
+        """
+        ...
+
+    async def forget(self, times: Vector) -> int:
+        """Remove ids (and documents) appended before the log times, per partition.
+
+        The caller knows that the removal rule allows it (see `retention`).
+        """
+        ...
+
+    async def size(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    async def close(self) -> None: ...

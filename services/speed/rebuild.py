@@ -1,0 +1,107 @@
+"""Whether a speed view can go on, and where it starts anew if it can't.
+
+A view that goes on belongs to this log and stands within it. One that is missing starts where the
+oldest readable answer needs it: one dedupe window of log time before the oldest readable horizon,
+because a copy that arrives behind the horizon must still meet the winner before it. Until it
+has read what the log held at that moment, it says that it is being rebuilt, and answers are partial.
+
+Somebody who wants a rebuild leaves a request in the data directory. The process that follows the
+log carries it out and removes it once the view is emptied, so that a crash in between repeats it.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from services.shared.batchview.port import BatchView
+from services.shared.domain.positions import Vector, lower, reaches, upper
+from services.shared.log.port import EventLog
+from services.shared.runtime import crash, metrics
+from services.shared.runtime.exits import Refused
+from services.shared.speedview.port import SpeedView
+
+_REQUEST: Final = Path("requests", "speed-rebuild.json")
+_WAY_OUT: Final = "run: bvw speed rebuild"
+
+_log = structlog.get_logger(__name__)
+
+
+async def reconcile(log: EventLog, view: SpeedView, batchview: BatchView, window_ms: int) -> None:
+    """Make sure that the view can follow the log. Raises `Refused` where a person must decide."""
+    visible = await view.visible()
+    if visible is None:
+        await begin(log, view, batchview, window_ms, why="missing")
+        return
+    if visible.log != log.identity:
+        raise Refused(
+            f"the speed view belongs to log {visible.log}, the log is {log.identity}; {_WAY_OUT}"
+        )
+    end = await log.stable_end()
+    if not reaches(end, visible.positions):
+        raise Refused(
+            f"the speed view stands at {_shown(visible.positions)}, beyond the log's end"
+            f" {_shown(end)}; {_WAY_OUT}"
+        )
+
+
+async def begin(
+    log: EventLog, view: SpeedView, batchview: BatchView, window_ms: int, *, why: str
+) -> None:
+    """Empty the view and let it start where it must; following the log then fills it."""
+    end = await log.stable_end()
+    start = await log.start()
+    floor = await _floor(log, batchview, start, window_ms)
+    new = reaches(start, end)
+    await view.begin(log.identity, floor, None if new else end)
+    if not new:
+        metrics.SPEED_REBUILDS.inc()
+        _log.warning("speed_rebuild_begun", why=why, floor=_shown(floor), until=_shown(end))
+    crash.point("speed.rebuild-begun")
+
+
+async def carry_out(
+    log: EventLog,
+    view: SpeedView,
+    batchview: BatchView,
+    window_ms: int,
+    directory: Path,
+    *,
+    why: str,
+) -> None:
+    """`begin`, and whatever rebuild was asked for is done with it."""
+    await begin(log, view, batchview, window_ms, why=why)
+    await asyncio.to_thread((directory / _REQUEST).unlink, missing_ok=True)
+
+
+async def _floor(log: EventLog, batchview: BatchView, start: Vector, window_ms: int) -> Vector:
+    readable = await batchview.generations()
+    if not readable:
+        return start
+    oldest = readable[0]
+    remembered = await log.positions_at(min(oldest.times) - window_ms)
+    return upper(start, lower(remembered, oldest.horizon))
+
+
+def request(directory: Path) -> None:
+    """Ask the process that follows the log for a rebuild; durable on return."""
+    path = directory / _REQUEST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        file.write("{}\n")
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def requested(directory: Path) -> bool:
+    return (directory / _REQUEST).exists()
+
+
+def _shown(vector: Vector) -> str:
+    return ",".join(map(str, vector))

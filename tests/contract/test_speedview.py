@@ -1,0 +1,409 @@
+"""What every speed view promises (services/shared/speedview/port.py), over every adapter."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.shared.domain.positions import Vector
+from services.shared.domain.query import Between, Condition, OneOf, Query
+from services.shared.domain.views import EDITS, PAGES, VIEWS, WORDS, Rows, View, rows_of
+from services.shared.runtime.exits import Exit
+from services.shared.speedview.embedded import SqliteSpeedView
+from services.shared.speedview.port import Indexed, Search, SpeedView, Visible
+from services.shared.text import search_terms
+from tests.unit.speed.made import END, MORNING, START, at, logs, winners
+
+LOG = "log-1"
+Opener = Callable[[], Awaitable[SpeedView]]
+# The view is emptied by each example itself.
+law = settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(params=["embedded"])
+async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
+    """Opens the same view once more, as another process would."""
+    async with AsyncExitStack() as stack:
+
+        async def embedded() -> SpeedView:
+            view = await SqliteSpeedView.open(tmp_path / "speed.db")
+            stack.push_async_callback(view.close)
+            return view
+
+        yield {"embedded": embedded}[request.param]
+
+
+@pytest.fixture
+async def view(opener: Opener) -> SpeedView:
+    view = await opener()
+    await view.begin(LOG, START, None)
+    return view
+
+
+async def everything(view: SpeedView, since: Vector = START, until: Vector = END) -> list[Indexed]:
+    return await view.search(Search(), since, until, limit=1000)
+
+
+async def found(view: SpeedView, text: str) -> list[str]:
+    """Titles that a search for the text finds, newest first."""
+    search = Search(terms=tuple(search_terms(text)))
+    return [hit.document.change.title for hit in await view.search(search, START, END, limit=100)]
+
+
+def untold(log: list[Indexed]) -> list[Indexed]:
+    """As a search returns them: newest append first, without terms."""
+    newest = sorted(log, key=lambda f: (f.appended_at, f.partition, f.offset), reverse=True)
+    return [replace(hit, terms=()) for hit in newest]
+
+
+def grouped(rows: Rows, query: Query) -> Rows:
+    """The query's sums from a view's rows, by the slowest way that can be right."""
+    sums: Rows = {}
+    for key, measures in rows.items():
+        row = dict(zip(query.view.keys, key, strict=True))
+        if all(_meets(row, condition) for condition in query.where):
+            group = tuple(row[name] for name in query.group)
+            old = sums.get(group, (0,) * len(measures))
+            sums[group] = tuple(x + y for x, y in zip(old, measures, strict=True))
+    return sums
+
+
+def _meets(row: dict[str, int | str], condition: Condition) -> bool:
+    value = row[condition.column]
+    if isinstance(condition, OneOf):
+        return value in condition.values
+    return isinstance(value, int) and condition.low <= value < condition.high
+
+
+@st.composite
+def queries(draw: st.DrawFn, view: View) -> Query:
+    group = draw(st.lists(st.sampled_from(view.keys), unique=True))
+    where: list[Condition] = []
+    if draw(st.booleans()):
+        low = MORNING // 3600 + draw(st.integers(0, 2))
+        column = next((name for name in ("hour", "day") if name in view.keys), "day")
+        where.append(Between(column, 0 if column == "day" else low, 20_160_101))
+    if draw(st.booleans()):
+        projects = draw(st.lists(st.sampled_from(["pt.wikipedia", "en.wikipedia", "x"])))
+        where.append(OneOf("project", tuple(projects)))
+    return Query(view, tuple(group), tuple(where))
+
+
+# The lowest position wins
+
+
+@law
+@given(log=logs(), data=st.data())
+async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
+    view: SpeedView, log: list[Indexed], data: st.DataObject
+) -> None:
+    await view.begin(LOG, START, None)
+    order = data.draw(
+        st.permutations(log + data.draw(st.lists(st.sampled_from(log)) if log else st.just([])))
+    )
+    while order:
+        size = data.draw(st.integers(1, len(order)))
+        await view.write(order[:size], START, START)
+        order = order[size:]
+    assert await everything(view) == untold(winners(log))
+    for of in VIEWS:
+        expected = rows_of(of, (hit.document for hit in winners(log)))
+        assert await view.sums(Query(of, of.keys), START, END) == expected
+
+
+async def test_a_copy_beaten_after_it_was_found_is_in_no_search_and_no_sum(view: SpeedView) -> None:
+    await view.write([at(0, 9, "x", title="Porto", net_bytes=9)], START, START)
+    await view.write([at(0, 3, "x", title="Lisboa", net_bytes=3)], START, START)
+    assert await found(view, "porto") == []
+    assert await found(view, "lisboa") == ["Lisboa"]
+    assert await view.sums(Query(PAGES, ("title",)), START, END) == {("Lisboa",): (1, 3, 3)}
+
+
+# Sums
+
+
+@law
+@given(log=logs(), data=st.data())
+async def test_sums_are_those_of_the_winners_in_the_span(
+    view: SpeedView, log: list[Indexed], data: st.DataObject
+) -> None:
+    await view.begin(LOG, START, None)
+    await view.write(log, START, START)
+    offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
+    since, until = data.draw(offsets), data.draw(offsets)
+    query = data.draw(st.sampled_from(VIEWS).flatmap(queries))
+    rows = rows_of(query.view, (hit.document for hit in winners(log, since, until)))
+    assert await view.sums(query, since, until) == grouped(rows, query)
+
+
+async def test_a_condition_may_have_very_many_values(view: SpeedView) -> None:
+    await view.write([at(0, 1, title="Lisboa"), at(1, 1, title="Ünïcödé 'n\" co")], START, START)
+    titles = (*(f"page {n}" for n in range(100_000)), "Ünïcödé 'n\" co")
+    rows = await view.sums(Query(PAGES, ("title",), (OneOf("title", titles),)), START, END)
+    assert rows == {("Ünïcödé 'n\" co",): (1, 7, 7)}
+
+
+async def test_values_are_data_whatever_they_look_like(view: SpeedView) -> None:
+    await view.write([at(0, 1)], START, START)
+    hostile = Query(EDITS, (), (OneOf("project", ("' OR 1=1 --", "pt.wikipedia') --")),))
+    assert await view.sums(hostile, START, END) == {}
+
+
+async def test_nothing_sums_up_to_no_rows(view: SpeedView) -> None:
+    assert await view.sums(Query(WORDS), START, END) == {}
+
+
+# Visible
+
+
+async def test_a_view_that_has_not_begun_vouches_for_nothing(opener: Opener) -> None:
+    fresh = await opener()
+    assert await fresh.visible() is None
+    assert await fresh.oldest() is None
+    assert await fresh.sums(Query(EDITS), START, END) == {}
+    assert await everything(fresh) == []
+    assert await fresh.shrink(END, END) == await fresh.forget(END) == 0
+
+
+async def test_the_visible_position_moves_over_canaries_and_never_goes_back(
+    view: SpeedView,
+) -> None:
+    await view.write([at(0, 1)], (2, 0), (1_001, 0))
+    await view.write([], (2, 5), (1_001, 1_005))
+    await view.write([at(0, 0, "late")], (1, 1), (1_000, 1_001))
+    assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START)
+
+
+async def test_a_rebuild_ends_where_it_was_to_end(view: SpeedView) -> None:
+    await view.begin(LOG, (3, 0), (5, 5))
+    await view.write([], (5, 4), START)
+    assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5))
+    await view.write([], (5, 5), START)
+    assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0))
+
+
+async def test_begin_empties_the_view(view: SpeedView) -> None:
+    await view.write([at(0, 1, "x")], (2, 0), (1, 1))
+    await view.begin("log-2", (7, 7), None)
+    assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7))
+    assert await everything(view) == []
+    await view.write([at(0, 9, "x")], (10, 7), (1, 1))
+    assert [hit.offset for hit in await everything(view)] == [9]
+
+
+async def test_what_is_written_is_there_after_a_reopening_and_for_others(
+    view: SpeedView, opener: Opener
+) -> None:
+    await view.write([at(0, 1)], (2, 0), (1_001, 0))
+    other = await opener()
+    assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START)
+    assert await everything(other) == untold([at(0, 1)])
+
+
+async def test_a_view_that_has_not_begun_takes_nothing(opener: Opener) -> None:
+    fresh = await opener()
+    with pytest.raises(ValueError, match="not begun"):
+        await fresh.write([at(0, 1)], END, END)
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["łodz", "LODZ", "Łódź fabryczna", "東京", "京", "東京都", "Ana's", "fabryczna ana"],
+)
+async def test_search_finds_all_terms_without_case_and_accents(view: SpeedView, text: str) -> None:
+    match = at(0, 1, title="Łódź Fabryczna", comment="東京都", user="Ana's")
+    await view.write([match, at(1, 1, title="Kraków", user="Bob")], START, START)
+    assert await found(view, text) == ["Łódź Fabryczna"]
+
+
+@pytest.mark.parametrize("text", ["Łódź Kraków", "fabry", "京東", "krakow AND lodz"])
+async def test_search_finds_nothing_that_lacks_a_term(view: SpeedView, text: str) -> None:
+    await view.write([at(0, 1, title="Łódź Fabryczna", comment="東京都")], START, START)
+    assert await found(view, text) == []
+
+
+HOSTILE = (
+    'a"b', "NEAR(a b)", "fish*", "terms:fish", "(fish", "^fish", "fish OR chips", "-fish", "'; --",
+    "fish AND NOT chips", '""', "\\", "%", "{terms}: fish + chips",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
+    await view.write([at(0, 1, title=text, user=""), at(0, 2, title="Lisboa")], START, START)
+    assert text in await found(view, text)
+    assert (await found(view, text) == [text]) == bool(search_terms(text))
+
+
+@pytest.mark.parametrize("term", [*HOSTILE, "ab*cd", '"', "é", "𞤢𞤣", "x" * 64])
+async def test_a_term_is_found_by_itself_alone(view: SpeedView, term: str) -> None:
+    term = term.replace(" ", "_").lower()
+    await view.write([replace(at(0, 1), terms=(term, "z")), at(0, 2)], START, START)
+    hits = await view.search(Search(terms=(term,)), START, END, limit=9)
+    assert [hit.offset for hit in hits] == [1]
+
+
+async def test_a_search_may_have_very_many_terms(view: SpeedView) -> None:
+    terms = tuple(f"t{n}" for n in range(2000))
+    await view.write([replace(at(0, 1), terms=terms), at(0, 2)], START, START)
+    assert len(await view.search(Search(terms=terms), START, END, limit=9)) == 1
+    assert await view.search(Search(terms=(*terms, "more")), START, END, limit=9) == []
+
+
+@pytest.mark.parametrize(
+    ("search", "offsets"),
+    [
+        (Search(projects=("en.wikipedia",)), [2]),
+        (Search(projects=("en.wikipedia", "pt.wikipedia")), [3, 2, 1]),
+        (Search(types=("log",)), [3]),
+        (Search(editor_classes=("group-bot",)), [2]),
+        (Search(namespaces=(4, 5)), [3]),
+        (Search(low=MORNING + 1), [3]),
+        (Search(low=MORNING, high=MORNING + 1), [2, 1]),
+        (Search(terms=("lisboa",), projects=("pt.wikipedia",), types=("edit",)), [1]),
+        (Search(types=("nonsense",)), []),
+    ],
+)
+async def test_every_filter_must_hold(view: SpeedView, search: Search, offsets: list[int]) -> None:
+    await view.write(
+        [
+            at(0, 1),
+            at(0, 2, project="en.wikipedia", editor_class="group-bot"),
+            at(0, 3, type="log", namespace=4, timestamp=MORNING + 1),
+        ],
+        START,
+        START,
+    )
+    assert [hit.offset for hit in await view.search(search, START, END, limit=9)] == offsets
+
+
+async def test_search_stays_within_the_span(view: SpeedView) -> None:
+    await view.write([at(p, n) for p in (0, 1) for n in range(5)], START, START)
+    hits = await view.search(Search(terms=("lisboa",)), (1, 4), (3, 5), limit=9)
+    assert [(hit.partition, hit.offset) for hit in hits] == [(1, 4), (0, 2), (0, 1)]
+
+
+@law
+@given(
+    times=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=20),
+    size=st.integers(1, 5),
+    terms=st.sampled_from([(), ("lisboa",)]),
+)
+async def test_pages_join_to_the_whole_while_new_documents_arrive(
+    view: SpeedView, times: list[tuple[int, int]], size: int, terms: tuple[str, ...]
+) -> None:
+    await view.begin(LOG, START, None)
+    log, now = [], 1_000
+    for offset, (partition, passed) in enumerate(times):
+        now += passed
+        log.append(at(partition, offset, time=now))
+    await view.write(log, START, START)
+    until, search = (len(log), len(log)), Search(terms=terms)
+    pages: list[Indexed] = []
+    while page := await view.search(
+        search, START, until, limit=size,
+        after=(pages[-1].appended_at, pages[-1].partition, pages[-1].offset) if pages else None,
+    ):  # fmt: skip
+        assert len(page) <= size
+        pages += page
+        await view.write([at(0, len(log) + len(pages), time=now)], START, START)
+    assert pages == untold(log)
+
+
+# Retention
+
+
+async def test_what_shrinks_leaves_its_id_so_that_a_later_copy_loses(view: SpeedView) -> None:
+    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 1, "z")], START, START)
+    assert await view.oldest() == 1_001
+    assert await view.shrink((2, 9), (9_999, 1_001)) == 1
+    assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
+    assert await found(view, "lisboa") == ["Lisboa"] * 2
+    assert await view.sums(Query(WORDS), START, END) == {}
+    await view.write([at(0, 7, "x"), at(0, 1, "x")], START, START)
+    assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
+    assert await view.shrink((2, 9), (9_999, 1_001)) == 0
+
+
+async def test_only_what_is_before_both_position_and_time_shrinks(view: SpeedView) -> None:
+    await view.write([at(0, n, time=1_000 + n // 2) for n in range(10)], START, START)
+    assert await view.shrink((9, 0), (1_002, 0)) == 4
+    assert await view.shrink((5, 9), (9_999, 9_999)) == 1
+    assert await view.oldest() == 1_002
+    assert {hit.offset for hit in await everything(view)} == set(range(5, 10))
+
+
+async def test_what_is_forgotten_may_come_back(view: SpeedView) -> None:
+    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 3, "z")], START, START)
+    assert await view.forget((1_002, 0)) == 1
+    assert [hit.document.change.id[-1] for hit in await everything(view)] == ["z", "y"]
+    await view.write([at(0, 9, "x"), at(0, 8, "y"), at(1, 8, "z")], START, START)
+    assert [(hit.document.change.id[-1], hit.offset) for hit in await everything(view)] == [
+        ("x", 9), ("z", 3), ("y", 2),
+    ]  # fmt: skip
+
+
+async def test_very_many_documents_shrink_and_are_forgotten(view: SpeedView) -> None:
+    await view.write([at(n % 2, n // 2) for n in range(9_000)], START, START)
+    assert await view.shrink((4_400, 9_999), END) == 8_900
+    assert len(await everything(view)) == 100
+    assert await view.forget(END) == 9_000
+    assert await view.oldest() is None
+
+
+async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
+    before = await view.size()
+    await view.write([at(0, n, comment="x" * 1000) for n in range(1000)], START, START)
+    assert await view.size() - before > 1_000_000
+
+
+# Crashes
+
+DYING_WRITER = """
+import asyncio, sys
+from pathlib import Path
+from services.shared.runtime import crash
+from services.shared.speedview.embedded import SqliteSpeedView
+from tests.unit.speed.made import START, at
+
+async def main():
+    view = await SqliteSpeedView.open(Path(sys.argv[1]))
+    await view.begin("log-1", START, None)
+    crash.arm("speed.in-write:2")
+    await view.write([at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
+    await view.write([at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener: Opener) -> None:
+    run = [sys.executable, "-c", DYING_WRITER, str(tmp_path / "speed.db")]
+    assert await _code(run) == Exit.CRASHED
+    view = await opener()
+    assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START)
+    assert await everything(view) == untold([at(0, 1), at(0, 2)])
+    await view.write([at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
+    assert len(await everything(view)) == 4
+
+
+async def _code(command: list[str]) -> int:
+    import asyncio
+
+    process = await asyncio.create_subprocess_exec(
+        *command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2]
+    )
+    return await process.wait()

@@ -1,0 +1,189 @@
+"""One batch run: its steps as a graph, each timed and recorded, CPU work in threads.
+
+Every step starts from what the stores say, not from what an earlier step of the same run has told it:
+a run that dies anywhere is continued by the next. Only the staged segment is passed on, because
+nothing that is not published outlives its run.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from typing import Final, Literal
+
+import structlog
+
+from services.batch import expire, publish, rebuild, steps
+from services.batch.work import VERSION, Options, Skipped, Stopped, Work, running
+from services.shared.batchview.port import BatchView, Run, Step
+from services.shared.domain.generation import Generation, first
+from services.shared.domain.positions import reaches, zero
+from services.shared.lake.port import RAW, Horizon, Lake
+from services.shared.log.port import EventLog
+from services.shared.runtime import crash, metrics
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.exits import Refused
+from services.shared.speedview.port import SpeedView
+
+Kind = Literal["run", "rebuild"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    work: Callable[[Work], Awaitable[None]]
+    after: tuple[str, ...] = ()
+    point: str = ""
+
+
+GRAPHS: Final[Mapping[Kind, Mapping[str, _Node]]] = {
+    "run": {
+        "ingest": _Node(steps.ingest, (), "batch.ingested"),
+        "define": _Node(steps.define, ("ingest",), "batch.defined"),
+        "clean": _Node(steps.clean, ("define",), "batch.cleaned"),
+        "count": _Node(publish.count, ("define", "clean")),
+        "publish": _Node(publish.publish, ("count",)),
+        "compact": _Node(publish.compact, ("publish",)),
+        "expire": _Node(expire.expire, ("compact",)),
+    },
+    "rebuild": {
+        "recount": _Node(rebuild.recount),
+        "publish": _Node(rebuild.replace_segments, ("recount",)),
+        "expire": _Node(expire.expire, ("publish",)),
+    },
+}
+
+
+async def run_once(
+    log: EventLog,
+    lake: Lake,
+    batchview: BatchView,
+    speedview: SpeedView | None,
+    *,
+    clock: Clock,
+    options: Options,
+    kind: Kind = "run",
+    on_progress: Callable[[Run], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
+) -> Run:
+    """Run all steps of the kind. The caller holds the batch role.
+
+    Raises what a step raises, after the run is recorded as failed; `Stopped` if `stop` was set.
+    """
+    base = await _begun(log, lake, batchview, clock)
+    now = round(clock.now() * 1000)
+    work = Work(
+        log=log,
+        lake=lake,
+        batchview=batchview,
+        speedview=speedview,
+        clock=clock,
+        options=options,
+        run=Run(f"{now:013d}-{uuid.uuid4().hex[:8]}", kind, "running", now),
+        base=base,
+        on_progress=on_progress,
+        stop=stop or asyncio.Event(),
+    )
+    await _close_dead_runs(work)
+    _warn_of_versions(base, kind)
+    started = clock.monotonic()
+    graph = GRAPHS[kind]
+    for name in TopologicalSorter({n: node.after for n, node in graph.items()}).static_order():
+        await _step(work, name, graph[name])
+    await work.record(replace(work.run, state="done", ended_at=work.now()))
+    metrics.BATCH_RUN_SECONDS.observe(clock.monotonic() - started)
+    metrics.BATCH_LAST_SUCCESS.set(clock.now())
+    return work.run
+
+
+async def _begun(log: EventLog, lake: Lake, batchview: BatchView, clock: Clock) -> Generation:
+    """The current generation, once it is sure that log, lake and view belong together."""
+    start = zero(log.partitions)
+    base = await batchview.begin(first(log.identity, log.partitions, round(clock.now() * 1000)))
+    if base.log != log.identity:
+        raise _misfit(f"the batch view belongs to log {base.log}, not to {log.identity}")
+    try:
+        await lake.begin(log.identity, Horizon(start, start))
+    except ValueError as error:
+        raise _misfit(str(error)) from error
+    end = await log.stable_end()
+    for what, at in (
+        ("the batch view's horizon", base.horizon),
+        ("the lake's horizon", (await lake.horizon(RAW)).positions),
+    ):
+        if not reaches(end, at):
+            raise _misfit(f"{what} {at} is beyond the log's end {end}")
+    return base
+
+
+def _misfit(what: str) -> Refused:
+    return Refused(
+        f"{what}: the log has been replaced or cut; put the log back that they were made"
+        " from, or start anew with another --data"
+    )
+
+
+async def _close_dead_runs(work: Work) -> None:
+    """The role is ours alone, so a run that is recorded as running has died."""
+    for run in await work.batchview.runs():
+        if run.state == "running":
+            ended = tuple(
+                replace(step, state="failed", error="the process ended")
+                if step.state == "running"
+                else step
+                for step in run.steps
+            )
+            await work.batchview.record(replace(run, state="failed", steps=ended))
+
+
+def _warn_of_versions(base: Generation, kind: Kind) -> None:
+    others = sorted({segment.version for segment in base.segments} - {VERSION})
+    if others and kind == "run":
+        _log.warning(
+            "segments_of_other_versions",
+            versions=others,
+            version=VERSION,
+            way_out="bvw batch rebuild",
+        )
+
+
+async def _step(work: Work, name: str, node: _Node) -> None:
+    started = work.clock.monotonic()
+    await work.record(replace(work.run, steps=(*work.run.steps, running(name, work.now()))))
+
+    def ended(state: str, error: str = "") -> Run:
+        seconds = work.clock.monotonic() - started
+        *before, step = work.run.steps
+        metrics.BATCH_STEP_SECONDS.labels(name).observe(seconds)
+        metrics.BATCH_ROWS.labels(name).inc(step.rows_out)
+        return replace(
+            work.run, steps=(*before, replace(step, state=state, seconds=seconds, error=error))
+        )
+
+    try:
+        await node.work(work)
+    except Skipped:
+        await work.record(ended("skipped"))
+    except Exception as error:
+        if not isinstance(error, Stopped):
+            metrics.BATCH_FAILURES.labels(name).inc()
+        failed = ended("failed", _line(error))
+        await work.record(replace(failed, state="failed", ended_at=work.now()))
+        raise
+    else:
+        await work.record(ended("done"))
+    if node.point:
+        crash.point(node.point)
+
+
+def _line(error: Exception) -> str:
+    known = isinstance(error, Refused | Stopped)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:500]
+
+
+def failed_step(run: Run) -> Step | None:
+    """The step that ended the run, if it failed."""
+    return next((step for step in run.steps if step.state == "failed"), None)

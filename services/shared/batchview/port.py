@@ -1,0 +1,164 @@
+"""BatchView: immutable segments, and one pointer that says which of them count.
+
+Guarantees that every adapter keeps (tests/contract/test_batchview.py):
+
+- `stage` makes a segment durable; staging the same id again replaces it, which only a segment that
+  no generation lists allows (`ValueError` otherwise).
+- `publish` is one compare-and-set: it succeeds only if the current generation's number is the
+  expected one, otherwise `Superseded` and nothing has changed. A reader sees a whole generation or
+  the one before. An ambiguous outcome is settled by reading the pointer before returning.
+- `sums`, `top`, `count` and `registers` answer from the segments of the generation they are given,
+  as long as `generation(number)` is readable; then `Gone`. Rows of the minutes view before the
+  generation's `minutes_from` are in no answer.
+- Order of `top` is measure descending, key ascending (by code point).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.shared.domain.generation import Generation, Segment
+from services.shared.domain.query import Condition, Having, Query
+from services.shared.domain.views import Key, Measures, Registers, Rows
+
+
+class Superseded(Exception):
+    """Another run has published since: compare-and-set refused."""
+
+
+class Gone(Exception):
+    """The generation is no longer kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run as it went. `state` is running, done, failed or skipped."""
+
+    name: str
+    state: str
+    started_at: int
+    seconds: float
+    rows_in: int = 0
+    rows_out: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A batch run. `kind` is run or rebuild; `state` running, done, failed; times in ms."""
+
+    id: str
+    kind: str
+    state: str
+    started_at: int
+    ended_at: int | None = None
+    generation: int | None = None
+    steps: tuple[Step, ...] = field(default=())
+
+
+class BatchView(Protocol):
+    async def begin(self, generation: Generation) -> Generation:
+        """Make sure that there is a pointer: publish `generation` (number 0) if there is none.
+
+        Returns the current generation.
+        """
+        ...
+
+    async def current(self) -> Generation | None:
+        """What the pointer says; None before `begin`."""
+        ...
+
+    async def generation(self, number: int) -> Generation:
+        """A generation that is still kept. Raises `Gone`."""
+        ...
+
+    async def generations(self) -> list[Generation]:
+        """All that are kept, oldest first."""
+        ...
+
+    async def stage(
+        self,
+        segment: Segment,
+        rows: Mapping[str, Iterable[tuple[Key, Measures]]],
+        registers: Registers,
+    ) -> None:
+        """Store a segment's rows per view name, and its registers.
+
+        Rows of one key that come more than once are added up.
+        """
+        ...
+
+    async def combine(
+        self,
+        segments: Sequence[Segment],
+        into: Segment,
+        *,
+        minutes_from: int,
+        days: Sequence[int] | None = None,
+    ) -> None:
+        """Stage `into` as the sum of the segments, of all event days or of those given.
+
+        The segments need not be listed: parts of a segment are put together in the same way. Rows
+        of the minutes view before `minutes_from` are in no answer and are left out.
+        """
+        ...
+
+    async def sizes(self, segments: Sequence[Segment]) -> list[int]:
+        """How many rows each segment has, which is what it costs to add it to another."""
+        ...
+
+    async def publish(self, expected: int, generation: Generation) -> None:
+        """Flip the pointer. Raises `Superseded` if `expected` is not current."""
+        ...
+
+    async def sums(self, generation: Generation, query: Query) -> Rows:
+        """The query's sums over the generation's segments."""
+        ...
+
+    async def top(
+        self, generation: Generation, query: Query, *, measure: str, limit: int
+    ) -> list[tuple[Key, Measures]]:
+        """The first `limit` groups of the sum."""
+        ...
+
+    async def count(self, generation: Generation, query: Query, having: Having) -> int:
+        """How many groups there are whose sum meets `having`."""
+        ...
+
+    async def registers(self, generation: Generation, of: str, where: Sequence[Condition]) -> bytes:
+        """The union of the registers (see `hll`) of a view's rows that meet the conditions."""
+        ...
+
+    async def rows(
+        self, segments: Sequence[Segment], view: str, days: Sequence[int]
+    ) -> list[tuple[Key, Measures]]:
+        """The summed rows of event days, whole: a rebuild carries them over."""
+        ...
+
+    async def day_registers(self, segments: Sequence[Segment], days: Sequence[int]) -> Registers:
+        """The same for registers."""
+        ...
+
+    async def days(self, generation: Generation) -> list[int]:
+        """Event days with rows in the generation."""
+        ...
+
+    async def remove(self, superseded_before: int) -> None:
+        """Drop generations superseded before this time (ms), never the current one, and every
+        segment that no kept generation lists and that is older than that.
+        """
+        ...
+
+    async def record(self, run: Run) -> None:
+        """Store or replace a run by its id."""
+        ...
+
+    async def runs(self, *, limit: int = 50) -> list[Run]:
+        """Newest first."""
+        ...
+
+    async def size(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,221 @@
+"""Which services one process runs, and how they hang together.
+
+`bvw up` runs them all side by side, a service alone runs the same function; each is
+`async def service(stop)`. They meet in the stores only, so it makes no difference how many
+processes they are spread over.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from rich.console import Console
+
+from services.batch import run as batch_run
+from services.batch import schedule
+from services.batch.work import Options
+from services.collector import collect as collecting
+from services.collector import progress, replay, upkeep
+from services.collector.filters import Filters
+from services.collector.source.port import Source
+from services.shared.batchview.port import Run
+from services.shared.domain import generation
+from services.shared.domain.positions import Vector, reaches
+from services.shared.runtime import datadir, lifecycle, metrics, roles
+from services.shared.runtime.settings import DEFAULT, Settings
+from services.speed import speed as following
+from services.wiring import Stores
+
+CAUGHT_UP_LOOK: Final = 0.05
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Process:
+    """What the services of one process share."""
+
+    settings: Settings
+    stores: Stores
+    health: collecting.Health = field(default_factory=collecting.Health)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the source has ended and everything of it is in the log."""
+
+    async def collect(self, source: Source, stop: asyncio.Event) -> None:
+        """Source -> log, with the role held; replays dead letters and keeps the log meanwhile."""
+        async with roles.hold(self.stores.path, "collector"):
+            gate = asyncio.Event()
+            gate.set()
+            filters = Filters(self.settings.projects, self.settings.types, self.settings.namespaces)
+            beside = {
+                "collect": lambda stop: self._collect(source, filters, gate, stop),
+                "replay": lambda stop: replay.serve(
+                    self.stores.log, self.stores.path, stop=stop, filters=filters
+                ),
+                "keep the log": lambda stop: upkeep.run(
+                    self.stores.log,
+                    self.stores.speed,
+                    self.stores.batch,
+                    settings=self.settings,
+                    directory=self.stores.path,
+                    gate=gate,
+                    stop=stop,
+                ),
+            }
+            await lifecycle.side_by_side(beside, stop)
+
+    async def _collect(
+        self, source: Source, filters: Filters, gate: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        async with progress.shown(source, Console(stderr=True)):
+            await collecting.run(
+                source,
+                self.stores.log,
+                stop=stop,
+                clock=self.stores.clock,
+                filters=filters,
+                gate=gate,
+                health=self.health,
+            )
+        if not stop.is_set():
+            self.ended.set()
+
+    async def until_ended(self, stop: asyncio.Event) -> None:
+        """Stops all once the source has ended."""
+        if await _either(self.ended, stop):
+            stop.set()
+
+    async def speed(self, stop: asyncio.Event, until: Vector | None = None) -> None:
+        """Log -> speed view, with the role held; ends at `until`, if that is given."""
+        async with roles.hold(self.stores.path, "speed"):
+            await following.run(
+                self.stores.log,
+                self.stores.speed,
+                self.stores.batch,
+                settings=self.settings,
+                clock=self.stores.clock,
+                stop=stop,
+                directory=self.stores.path,
+                until=until,
+            )
+
+    async def batch(self, stop: asyncio.Event) -> None:
+        """Log -> lake -> batch view, again and again; the role is held for each run."""
+        await schedule.serve_schedule(
+            lambda: self.batch_once(stop=stop),
+            self.stores.log,
+            self.stores.batch,
+            self.stores.clock,
+            stop,
+            data=self.stores.path,
+            every=self.settings.batch_every,
+            first_after=self.settings.first_batch_after,
+        )
+
+    async def batch_once(
+        self, kind: batch_run.Kind = "run", *, stop: asyncio.Event | None = None, **options: Any
+    ) -> Run:
+        """One run; the caller holds the batch role."""
+        stores = self.stores
+        return await batch_run.run_once(
+            stores.log,
+            await stores.lake(),
+            stores.batch,
+            stores.speed,
+            clock=stores.clock,
+            options=Options.of(
+                self.settings,
+                keep_all_minutes=stores.kind == "recording",
+                free_bytes=await self._over_budget(),
+            ),
+            kind=kind,
+            stop=stop,
+            **options,
+        )
+
+    async def _over_budget(self) -> int:
+        """What the lake should give back: nothing while the log can still give."""
+        used = await asyncio.to_thread(datadir.used_bytes, self.stores.path)
+        over = max(0, used - int(self.settings.disk_budget))
+        needless = await upkeep.needless_before(self.stores.speed, self.stores.batch, self.settings)
+        if not over or needless is None:
+            return 0
+        log = self.stores.log
+        return over if reaches(await log.start(), await log.positions_at(needless)) else 0
+
+    async def until_caught_up(self, stop: asyncio.Event) -> None:
+        """Once the source has ended: speed at the log's end, a batch run to it, then stop all."""
+        if not await _either(self.ended, stop):
+            return
+        end = await self.stores.log.stable_end()
+        while not stop.is_set():
+            visible = await self.stores.speed.visible()
+            if visible is not None and reaches(visible.positions, end):
+                break
+            await asyncio.sleep(CAUGHT_UP_LOOK)
+        while not stop.is_set():
+            async with roles.hold(self.stores.path, "batch", wait=True):
+                await self.batch_once(stop=stop)
+            current = await self.stores.batch.current()
+            if current is not None and reaches(current.horizon, end):
+                _log.info("caught_up", end=end, generation=current.number)
+                stop.set()
+                return
+
+    async def open_metrics(self, resources: lifecycle.Resources) -> None:
+        """Metrics on their own port."""
+        settings = self.settings
+        chosen = settings.origin("metrics_port") != DEFAULT
+        port = int(settings.metrics_port)
+        await resources.enter("metrics", metrics.serve(settings.host, port, chosen=chosen))
+
+    async def begin(self) -> None:
+        """Generation 0, so that a new directory has a batch layer from its first moment."""
+        log = self.stores.log
+        now = round(self.stores.clock.now() * 1000)
+        await self.stores.batch.begin(generation.first(log.identity, log.partitions, now))
+
+
+@contextlib.asynccontextmanager
+async def announced(data: Path, url: str) -> AsyncIterator[None]:
+    """Tools find the running API by a file in the data directory; whether it answers they ask it."""
+    path = data / "serving.json"
+    text = json.dumps({"url": url, "pid": os.getpid()})
+    await asyncio.to_thread(path.write_text, text, "utf-8")
+    try:
+        yield
+    finally:
+        if await asyncio.to_thread(_read, path) == text:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def announced_url(data: Path) -> str | None:
+    """Where the API of this directory was last announced."""
+    try:
+        return str(json.loads(_read(data / "serving.json"))["url"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""
+
+
+async def _either(event: asyncio.Event, stop: asyncio.Event) -> bool:
+    """Waits for either; True if it was not the stop."""
+    waits = [asyncio.create_task(e.wait()) for e in (event, stop)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return event.is_set() and not stop.is_set()

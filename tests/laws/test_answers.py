@@ -1,0 +1,138 @@
+"""The law of the product, against every order of things that can happen.
+
+    answer = recount of the distinct changes before as_of, the lowest position of each id
+
+Hypothesis plays the upstream (copies, late and reordered events), the speed layer (any batch size,
+half-written, repeated and delayed writes), the batch layer (runs, compaction, rebuilds, deaths at
+any crash point), retention, the clock, and readers who come back with an old pin.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from services.serving.pin import Pin
+from services.shared.batchview.port import Gone
+from services.shared.domain.positions import reaches
+from services.shared.runtime import crash
+from tests.laws.world import World, event
+
+_numbers = st.lists(st.integers(0, 40), min_size=1, max_size=12)
+_deaths = st.sampled_from(
+    [
+        "",
+        *(
+            f"{point}:{n}"
+            for point in sorted(crash.POINTS)
+            if point.startswith(("batch", "lake"))
+            for n in (1, 2)
+        ),
+    ]
+)
+
+
+class Product(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.world = World(Path(self.folder.name))
+        self.pins: list[tuple[Pin, Any]] = []
+        self.do(self.world.open())
+
+    def do(self, work: Awaitable[Any]) -> Any:
+        async def main() -> Any:
+            return await work
+
+        return self.runner.run(main())
+
+    @rule(numbers=_numbers)
+    def append(self, numbers: list[int]) -> None:
+        self.do(self.world.append(map(event, numbers)))
+        self.do(self.world.learn())
+
+    @rule(numbers=_numbers, n=st.integers(1, 2), point=st.sampled_from(["in-append", "appended"]))
+    def die_appending(self, numbers: list[int], n: int, point: str) -> None:
+        work = lambda: self.world.append(map(event, numbers))  # noqa: E731
+        self.do(self.world.surviving(work, f"log.{point}:{n}"))
+        self.do(self.world.learn())
+
+    @rule(limit=st.integers(1, 30), half=st.booleans(), again=st.booleans())
+    def index(self, limit: int, half: bool, again: bool) -> None:
+        self.do(self.world.index(limit, half=half, again=again))
+
+    @rule(limit=st.integers(1, 30))
+    def die_indexing(self, limit: int) -> None:
+        self.do(self.world.surviving(lambda: self.world.index(limit), "speed.in-write"))
+
+    @rule(piece=st.sampled_from([3, 10, 1000]), death=_deaths)
+    def run(self, piece: int, death: str) -> None:
+        self.do(self.world.surviving(lambda: self.world.run("run", piece), death))
+
+    @rule(death=_deaths)
+    def rebuild(self, death: str) -> None:
+        self.do(self.world.surviving(lambda: self.world.run("rebuild", 1000), death))
+
+    @rule(seconds=st.sampled_from([-3600.0, -1.0, 0.5, 15.0, 45.0, 120.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.clock.set(self.world.clock.now() + seconds)
+
+    @rule()
+    def let_go(self) -> None:
+        self.do(self.world.let_go())
+
+    @rule()
+    def lose_the_speed_view(self) -> None:
+        self.do(self.world.lose_speed_view())
+
+    @rule()
+    def keep_a_pin(self) -> None:
+        at = self.do(self.world.pinned())
+        if not at.reasons:
+            self.pins = [*self.pins[-2:], (at, self.do(self.world.check(at)))]
+
+    @precondition(lambda self: self.pins)
+    @rule()
+    def come_back_with_a_pin(self) -> None:
+        at, _ = self.pins[0]
+        now = self.do(self.world.pinned())
+        try:
+            self.do(self.world.batch.generation(at.generation.number))
+        except Gone:
+            return
+        if reaches(now.until, at.until) and not now.reasons:
+            self.do(self.world.check(at))
+
+    @rule()
+    def catch_up(self) -> None:
+        self.do(self.world.index(100_000))
+        at = self.do(self.world.pinned())
+        assert at.until == self.do(self.world.log.stable_end())
+        assert not at.reasons
+
+    @invariant()
+    def every_answer_is_a_recount(self) -> None:
+        at = self.do(self.world.pinned())
+        if not at.reasons:
+            self.do(self.world.check(at))
+        self.do(self.world.forward())
+
+    def teardown(self) -> None:
+        self.do(self.world.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+
+Product.TestCase.settings = settings(
+    max_examples=10,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestProduct = Product.TestCase

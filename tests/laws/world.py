@@ -1,0 +1,254 @@
+"""The whole product but its processes: real embedded stores, driven step by step, and a naive model.
+
+The model is a list of what the log acknowledged. An answer must equal the recount of the distinct
+changes before its `as_of`, where of the copies of an id the one with the lowest position counts.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.batch.run import run_once
+from services.batch.work import Options
+from services.collector import upkeep as log_upkeep
+from services.serving.answers import Answers
+from services.serving.pin import Pin, pin
+from services.shared import decode, documents
+from services.shared.batchview.embedded import SqliteBatchView
+from services.shared.cache.embedded import MemoryCache
+from services.shared.domain import generation
+from services.shared.domain.change import Change
+from services.shared.domain.positions import Vector, reaches
+from services.shared.domain.query import Having, OneOf, Query
+from services.shared.domain.views import EDITORS, PAGES, VIEWS, WORDS, Rows, rows_of
+from services.shared.lake.embedded import IcebergLake
+from services.shared.log.embedded import SqliteLog
+from services.shared.log.port import Entry, Record
+from services.shared.runtime import crash
+from services.shared.runtime.clock import ManualClock
+from services.shared.runtime.duration import Duration
+from services.shared.runtime.settings import Settings
+from services.shared.speedview.embedded import SqliteSpeedView
+from services.speed import rebuild, upkeep
+from services.speed.prepare import prepare
+
+START = 1_700_000_000
+WINDOW = 100.0
+SETTINGS = Settings(
+    dedupe_window=Duration.of(WINDOW),
+    log_retention_margin=Duration.of(20),
+    document_keep=Duration.of(30),
+    generation_keep=Duration.of(40),
+)
+
+
+class Died(BaseException):
+    """The process died here; what was written so far is what the next one finds."""
+
+
+@dataclass
+class World:
+    path: Path
+    clock: ManualClock = field(default_factory=lambda: ManualClock(float(START)))
+    stored: list[Record] = field(default_factory=list)
+    horizons: list[Vector] = field(default_factory=list)
+
+    async def open(self) -> None:
+        self.log = await SqliteLog.open(self.path / "log", partitions=2, clock=self.clock)
+        self.speed = await SqliteSpeedView.open(self.path / "speed")
+        self.batch = await SqliteBatchView.open(self.path / "batch", self.clock)
+        self.lake = await IcebergLake.open(self.path / "lake", self.clock)
+        self.cache = MemoryCache()
+        self.answers = Answers(self.speed, self.batch, self.cache)
+        now = round(self.clock.now() * 1000)
+        await self.batch.begin(generation.first(self.log.identity, self.log.partitions, now))
+        window = round(WINDOW * 1000)
+        await rebuild.reconcile(self.log, self.speed, self.batch, window)
+
+    async def close(self) -> None:
+        for store in (self.log, self.speed, self.batch, self.lake):
+            await store.close()
+
+    async def surviving(self, work: Callable[[], Awaitable[object]], dies_at: str = "") -> None:
+        """Do something; if it dies at the armed crash point, start again on what is there."""
+        died = False
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(crash, "_pass", _die)
+            crash.arm(dies_at)
+            try:
+                await work()
+            except Died:
+                died = True
+            finally:
+                crash.arm("")
+        if died:
+            await self.close()
+            await self.open()
+
+    # What happens
+
+    async def append(self, raws: Iterable[bytes]) -> None:
+        changes = [(raw, decode.parse(raw)) for raw in raws]
+        entries = [Entry(change.id, raw) for raw, change in changes if isinstance(change, Change)]
+        await self.log.append(entries)
+
+    async def learn(self) -> None:
+        """The model learns what the log has acknowledged: by reading it, as nothing else may."""
+        known = {(record.partition, record.offset) for record in self.stored}
+        at = await self.log.start()
+        end = await self.log.stable_end()
+        while not reaches(at, end):
+            batch = await self.log.read(at, limit=1000, until=end)
+            self.stored += [r for r in batch.records if (r.partition, r.offset) not in known]
+            at = batch.until
+
+    async def index(self, limit: int, *, half: bool = False, again: bool = False) -> None:
+        """One batch of the speed layer; `half` of it may be written before it is done whole."""
+        visible = await self.speed.visible()
+        assert visible is not None
+        batch = await self.log.read(visible.positions, limit=limit)
+        prepared = await asyncio.to_thread(prepare, batch)
+        if half:
+            part = prepared.documents[1::2][::-1]
+            await self.speed.write(part, visible.positions, visible.times)
+        await self.speed.write(prepared.documents, prepared.until, prepared.times)
+        if again:  # a zombie comes back with what it had
+            await self.speed.write(prepared.documents[::-1], visible.positions, visible.times)
+
+    async def run(self, kind: Any, piece: int) -> None:
+        options = Options(
+            dedupe_window=round(WINDOW * 1000),
+            generation_keep=round(SETTINGS.generation_keep * 1000),
+            piece=piece,
+        )
+        await run_once(
+            self.log, self.lake, self.batch, self.speed,
+            clock=self.clock, options=options, kind=kind,
+        )  # fmt: skip
+
+    async def let_go(self) -> None:
+        await upkeep.let_go(self.speed, self.batch, SETTINGS)
+        needless = await log_upkeep.needless_before(self.speed, self.batch, SETTINGS)
+        if needless is not None:
+            await self.log.trim(await self.log.positions_at(needless))
+        await self.log.maintain()
+
+    async def lose_speed_view(self) -> None:
+        await rebuild.begin(self.log, self.speed, self.batch, round(WINDOW * 1000), why="lost")
+
+    # What must hold
+
+    async def pinned(self) -> Pin:
+        current = await self.batch.current()
+        assert current is not None
+        return pin(current, await self.speed.visible())
+
+    def winners(self, as_of: Vector) -> dict[str, Record]:
+        """The copies that count: the lowest position of each id before `as_of`."""
+        found: dict[str, Record] = {}
+        for record in sorted(self.stored, key=lambda r: (r.partition, r.offset)):
+            if record.offset < as_of[record.partition]:
+                found.setdefault(record.key, record)
+        return found
+
+    def late(self, at: Pin) -> set[str]:
+        """Ids with a copy behind the horizon that came after the dedupe window: they may show."""
+        first = self.winners(at.until)
+        return {
+            r.key
+            for r in self.stored
+            if at.since[r.partition] <= r.offset < at.until[r.partition]
+            and r.appended_at - first[r.key].appended_at > WINDOW * 1000
+        }
+
+    async def check(self, at: Pin | None = None) -> Pin:
+        at = at or await self.pinned()
+        winners = self.winners(at.until)
+        late = self.late(at)
+        # Late copies share projects with others, so whole answers are compared without them.
+        if not late:
+            whole = await asyncio.to_thread(_recounted, list(winners.values()))
+            for view in VIEWS:
+                assert await self.answers.sums(at, Query(view, view.keys)) == whole[view.name]
+            await self._check_tops(at, whole)
+        return at
+
+    async def _check_tops(self, at: Pin, whole: dict[str, Rows]) -> None:
+        for view, column in ((PAGES, "title"), (EDITORS, "user"), (WORDS, "stem")):
+            for measure in view.measures[:2]:
+                query = Query(view, (column,), (OneOf("project", ("pt.wikipedia", "wikidata")),))
+                sums = _grouped(whole[view.name], view.keys.index(column), query, measure)
+                expected = sorted(sums.items(), key=lambda row: (-row[1], row[0]))
+                for limit in (1, 3):
+                    top = await self.answers.top(at, query, measure=measure, limit=limit)
+                    place = view.measures.index(measure)
+                    assert [(key[0], row[place]) for key, row in top] == expected[:limit]
+                having = Having(measure, 2, 5)
+                assert await self.answers.count(at, query, having) == sum(
+                    1 for value in sums.values() if 2 <= value < 5
+                )
+
+    async def forward(self) -> None:
+        """The horizon of what a reader sees never goes back."""
+        current = await self.batch.current()
+        assert current is not None
+        if self.horizons:
+            assert reaches(current.horizon, self.horizons[-1])
+        self.horizons.append(current.horizon)
+
+
+def _grouped(rows: Rows, column: int, query: Query, measure: str) -> Counter[Any]:
+    sums: Counter[Any] = Counter()
+    place = query.view.measures.index(measure)
+    for key, row in rows.items():
+        if key[0] in {"pt.wikipedia", "wikidata"}:
+            sums[key[column]] += row[place]
+    return sums
+
+
+def _recounted(records: list[Record]) -> dict[str, Rows]:
+    counted = [documents.document(_change(record)) for record in records]
+    return {view.name: rows_of(view, counted) for view in VIEWS}
+
+
+def _change(record: Record) -> Change:
+    change = decode.parse(record.raw)
+    assert isinstance(change, Change)
+    return change
+
+
+def _die() -> None:
+    crash._passes_left -= 1
+    if crash._passes_left == 0:
+        raise Died
+
+
+def event(number: int) -> bytes:
+    """The n-th of a small world of events: few projects, pages, people and days; pure."""
+    domains = ("pt.wikipedia.org", "www.wikidata.org", "en.wikipedia.org")
+    kinds = ("edit", "new", "edit", "log")
+    titles = ("Igreja de Roma", "Roma", "Futebol (desporto)", "Q42")
+    users = ("Ana", "CleanupBot", "10.0.0.1", "", "Zé")
+    late = 86_400 * (number % 7 == 3)
+    old, new = number * 37 % 100, number * 53 % 100
+    return json.dumps(
+        {
+            "meta": {"id": f"id-{number}", "domain": domains[number % 3], "dt": "x"},
+            "type": kinds[number % 4],
+            "title": titles[number % len(titles)],
+            "namespace": number % 2,
+            "timestamp": START + number - late,
+            "user": users[number % 5],
+            "bot": number % 3 == 0,
+            "minor": number % 2 == 0,
+            "length": {"old": old, "new": new},
+            "comment": "#wpwp" if number % 4 == 0 else "fix",
+            "wiki": "x",
+        }
+    ).encode()

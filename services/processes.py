@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 from rich.console import Console
 
+from services.audit.background import BackgroundAudit
 from services.batch import run as batch_run
 from services.batch import schedule
 from services.batch.work import Options
@@ -24,6 +25,10 @@ from services.collector import collect as collecting
 from services.collector import progress, replay, upkeep
 from services.collector.filters import Filters
 from services.collector.source.port import Source
+from services.serving import serve
+from services.serving.api import dates
+from services.serving.api.app import Deps
+from services.serving.api.models.ours import AuditAnswer, DifferenceRow, SourceRow
 from services.shared.batchview.port import Run
 from services.shared.domain import generation
 from services.shared.domain.positions import Vector, reaches
@@ -168,6 +173,45 @@ class Process:
                 stop.set()
                 return
 
+    async def open_api(self, resources: lifecycle.Resources, description: str) -> str:
+        """The API and the page, found by tools from now on, and the metrics; returns the URL."""
+        await self.open_metrics(resources)
+        host, port = self.settings.host, int(self.settings.port)
+        url = await self._listen(resources, description, host, port)
+        await resources.enter("announcement", announced(self.stores.path, url))
+        return url
+
+    async def open_api_for_tools(self, resources: lifecycle.Resources) -> str:
+        """The API on a port of its own, for this process alone."""
+        return await self._listen(resources, self.stores.directory.source, "127.0.0.1", 0)
+
+    async def _listen(
+        self, resources: lifecycle.Resources, description: str, host: str, port: int
+    ) -> str:
+        stores = self.stores
+        audits = BackgroundAudit(stores.path, stores.clock)
+        resources.on_close("audit", audits.close)
+        deps = Deps(
+            log=stores.log,
+            speed=stores.speed,
+            batch=stores.batch,
+            cache=stores.cache,
+            clock=stores.clock,
+            audits=_Audits(audits),
+            source=SourceRow(
+                name=stores.directory.source, kind=stores.kind, description=description
+            ),
+            cache_dir=stores.path / "cache",
+            host=host,
+            page_limit=self.settings.page_limit,
+            pin_live=self.settings.pin_live,
+        )
+        return await resources.enter("API", serve.listening(deps, host=host, port=port))
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serving needs no loop of its own: it listens from `open_api` on."""
+        await stop.wait()
+
     async def open_metrics(self, resources: lifecycle.Resources) -> None:
         """Metrics on their own port."""
         settings = self.settings
@@ -180,6 +224,40 @@ class Process:
         log = self.stores.log
         now = round(self.stores.clock.now() * 1000)
         await self.stores.batch.begin(generation.first(log.identity, log.partitions, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Audits:
+    """The audit as serving shows it: the two services know nothing of each other."""
+
+    background: BackgroundAudit
+
+    def start(self) -> None:
+        self.background.start()
+
+    def latest(self) -> AuditAnswer:
+        state = self.background.latest()
+        result = state.result
+        return AuditAnswer(
+            state=state.state,
+            started_at=None if state.started_at is None else dates.iso(state.started_at),
+            seconds=result.seconds if result else None,
+            at=result.at if result else None,
+            cells=result.cells if result else 0,
+            events=result.events if result else 0,
+            copies=result.copies if result else 0,
+            differences=[
+                DifferenceRow(
+                    cell=f"{found.question} {found.cell}",
+                    answered=str(found.answered),
+                    recounted=str(found.recounted),
+                )
+                for found in (result.listed if result else ())
+            ],
+            not_recounted_days=result.days_not_recounted if result else [],
+            exact=result.exact if result else None,
+            error=state.error,
+        )
 
 
 @contextlib.asynccontextmanager

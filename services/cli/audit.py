@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +55,7 @@ async def _audit(settings: Settings, *, quiet: bool) -> Result:
                 await stores.lake(),
                 stores.clock,
                 window_ms=round(settings.dedupe_window * 1000),
-                progress=(lambda _what, _n: None) if quiet else _show,
+                progress=(lambda _what, _n: None) if quiet or not sys.stderr.isatty() else _show,
             )
 
 

@@ -1,0 +1,158 @@
+"""The application: routes, the page and what operators ask."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from services.serving.answers import Answers
+from services.serving.api import bodies, guard, openapi
+from services.serving.api.answering import Answering
+from services.serving.api.models.ours import SourceRow
+from services.serving.api.parameters import Q_LIMIT
+from services.serving.api.present import Audits, Present
+from services.serving.api.route import ALIAS, Route, read, template
+from services.serving.api.routes import ROUTES
+from services.serving.files import Files
+from services.serving.pins import Pins
+from services.shared.batchview.port import BatchView
+from services.shared.cache.port import Cache
+from services.shared.log.port import EventLog
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.probes import Readiness
+from services.shared.speedview.port import SpeedView
+
+LARGEST_BODY: Final = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What serving needs. `host` is the name that it is reached by; `cache_dir` a folder for what
+    can be made again.
+    """
+
+    log: EventLog
+    speed: SpeedView
+    batch: BatchView
+    cache: Cache
+    clock: Clock
+    audits: Audits
+    source: SourceRow
+    cache_dir: Path
+    host: str = "127.0.0.1"
+    page_limit: int = 1000
+    pin_live: float = 0.05
+
+
+def build(deps: Deps, files: Files) -> web.Application:
+    app = web.Application(middlewares=[guard.guarded(deps.clock)], client_max_size=LARGEST_BODY)
+    pins = Pins(deps.log, deps.speed, deps.batch, deps.clock, live=deps.pin_live)
+    _answers(app, deps, pins)
+    _present(app, deps, pins)
+    _audit(app, deps)
+    _documents(app, files)
+    _health(app, deps)
+    return app
+
+
+def _answers(app: web.Application, deps: Deps, pins: Pins) -> None:
+    answering = Answering(
+        pins,
+        Answers(deps.speed, deps.batch, deps.cache),
+        deps.cache,
+        deps.clock,
+        page_limit=deps.page_limit,
+    )
+    for route in ROUTES:
+        handler = _handler(answering, route)
+        app.router.add_get(template(route.path), handler)
+        if route.is_aqs:
+            app.router.add_get(ALIAS + template(route.path), handler)
+
+
+def _handler(answering: Answering, route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answering.respond(route, request)
+
+    return handle
+
+
+def _present(app: web.Application, deps: Deps, pins: Pins) -> None:
+    present = Present(pins, deps.log, deps.speed, deps.batch, deps.clock, deps.source)
+
+    async def status(request: web.Request) -> web.Response:
+        read((), {}, request.query.items())
+        return bodies.encoded(request, await present.status())
+
+    async def runs(request: web.Request) -> web.Response:
+        limit = read((Q_LIMIT,), {}, request.query.items())["limit"]
+        return bodies.encoded(request, await present.runs(min(limit, deps.page_limit)))
+
+    app.router.add_get("/v1/status", status)
+    app.router.add_get("/v1/batch/runs", runs)
+
+
+def _audit(app: web.Application, deps: Deps) -> None:
+    async def latest(request: web.Request) -> web.Response:
+        read((), {}, request.query.items())
+        return bodies.encoded(request, deps.audits.latest())
+
+    async def start(request: web.Request) -> web.Response:
+        guard.local_only(request, deps.host)
+        read((), {}, request.query.items())
+        deps.audits.start()
+        return web.Response(
+            status=202,
+            body=msgspec.json.encode(deps.audits.latest()),
+            headers={"Cache-Control": "no-store", "Location": "/v1/audit"},
+            content_type="application/json",
+        )
+
+    app.router.add_get("/v1/audit", latest)
+    app.router.add_post("/v1/audit", start)
+
+
+def _documents(app: web.Application, files: Files) -> None:
+    described = msgspec.json.encode(openapi.document())
+
+    async def document(request: web.Request) -> web.Response:
+        return bodies.whole(request, described, "application/json")
+
+    async def page(request: web.Request) -> web.Response:
+        found = await files.get(request.match_info.get("name", "index.html"))
+        if found is None:
+            raise web.HTTPNotFound
+        return bodies.file(request, found)
+
+    app.router.add_get("/openapi.json", document)
+    app.router.add_get("/", page)
+    app.router.add_get("/static/{name}", page)
+
+
+def _health(app: web.Application, deps: Deps) -> None:
+    readiness = Readiness(deps.clock)
+    readiness.add("log", deps.log.stable_end)
+    readiness.add("speed view", lambda: _there(deps.speed.visible()))
+    readiness.add("batch view", lambda: _there(deps.batch.current()))
+
+    async def healthy(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        verdicts = await readiness.verdicts()
+        everything = all(verdict.ready for verdict in verdicts)
+        listed = {v.name: "ready" if v.ready else v.reason for v in verdicts}
+        body = {"ready": everything, "dependencies": listed}
+        return web.json_response(body, status=200 if everything else 503)
+
+    app.router.add_get("/healthz", healthy)
+    app.router.add_get("/readyz", ready)
+
+
+async def _there(asked: Awaitable[object]) -> None:
+    if await asked is None:
+        raise LookupError("nothing has been published yet")

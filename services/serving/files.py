@@ -1,0 +1,91 @@
+"""The page's files: read once at start, served from memory.
+
+What draws the charts is Vega from the package vl-convert, made into one module the first time and
+kept in the cache folder; nothing of it is in this repository, and nothing comes from elsewhere.
+"""
+
+import asyncio
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+PAGE: Final = "services.serving.page"
+VEGA: Final = "vega.js"
+TYPES: Final = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+# The interpreter of expressions that a strict policy needs (`ast: true`) is part of Vega-Embed.
+_SNIPPET: Final = "globalThis.bvwVega = { vegaEmbed, vegaLite, vega };"
+_EXPORT: Final = "\nexport const { vegaEmbed, vegaLite, vega } = globalThis.bvwVega;\n"
+_BUNDLE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    body: bytes
+    type: str
+    etag: str
+
+
+def file(name: str, body: bytes) -> File:
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    return File(body, TYPES[Path(name).suffix], f'"{digest}"')
+
+
+class Files:
+    """Create it with `open`. The chart module may take seconds: only who asks for it waits."""
+
+    def __init__(self, files: dict[str, File], vega: asyncio.Task[File]) -> None:
+        self._files = files
+        self._vega = vega
+
+    @classmethod
+    async def open(cls, cache: Path) -> "Files":
+        files = await asyncio.to_thread(lambda: dict(_page()))
+        return cls(files, asyncio.create_task(asyncio.to_thread(_vega, cache)))
+
+    async def get(self, name: str) -> File | None:
+        if name == VEGA:
+            return await asyncio.shield(self._vega)
+        return self._files.get(name)
+
+    async def close(self) -> None:
+        self._vega.cancel()
+        await asyncio.wait({self._vega})
+
+
+def _page() -> Iterator[tuple[str, File]]:
+    for entry in resources.files(PAGE).iterdir():
+        if Path(entry.name).suffix in TYPES:
+            yield entry.name, file(entry.name, entry.read_bytes())
+
+
+def _vega(cache: Path) -> File:
+    import vl_convert
+
+    versions = (
+        importlib.metadata.version("vl-convert-python"),
+        vl_convert.get_vega_version(),
+        vl_convert.get_vega_embed_version(),
+    )
+    kept = cache / f"vega-{'-'.join(versions)}-{_BUNDLE}.js"
+    if not kept.exists():
+        bundle = vl_convert.javascript_bundle(_SNIPPET) + _EXPORT
+        cache.mkdir(parents=True, exist_ok=True)
+        new = kept.with_name(f".{kept.name}.{os.getpid()}")
+        new.write_text(bundle, "utf-8")
+        new.rename(kept)
+    return file(kept.name, kept.read_bytes())

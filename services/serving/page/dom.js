@@ -1,0 +1,90 @@
+/**
+ * The only way in which this page makes elements. Text becomes text nodes and nothing else, so a
+ * title that looks like markup stays a title. There is no innerHTML here, and no style or event
+ * attribute: the Content-Security-Policy refuses both.
+ */
+
+const REFUSED = /^(on|style$|srcdoc$)/i;
+
+/**
+ * An element with attributes and children; strings become text.
+ * @param {string} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (REFUSED.test(name)) throw new TypeError(`attribute ${name} is refused`);
+    element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** @param {string} selector @param {ParentNode} [root] @returns {any} */
+export function find(selector, root = document) {
+  const found = root.querySelector(selector);
+  if (!found) throw new Error(`no ${selector} on the page`);
+  return found;
+}
+
+/** Text of an element, touched only when it differs. @param {Element} element @param {string} text */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Children that follow rows: kept by key, updated in place, moved only when their place changes.
+ * @template T
+ * @param {Element} parent
+ * @param {T[]} rows
+ * @param {(row: T) => string} key
+ * @param {(row: T) => HTMLElement} make
+ * @param {(element: HTMLElement, row: T) => void} [fill]
+ */
+export function follow(parent, rows, key, make, fill = () => {}) {
+  const old = new Map();
+  for (const child of [...parent.children]) {
+    if (child.dataset.key === undefined) child.remove();
+    else old.set(child.dataset.key, child);
+  }
+  rows.forEach((row, place) => {
+    const name = key(row);
+    const element = old.get(name) ?? make(row);
+    old.delete(name);
+    element.dataset.key = name;
+    fill(element, row);
+    if (parent.children[place] !== element) parent.insertBefore(element, parent.children[place] ?? null);
+  });
+  for (const element of old.values()) element.remove();
+}
+
+/**
+ * The table inside a `details`: the text that stands for a chart. Made only while it is open.
+ * @param {HTMLDetailsElement} details
+ * @param {string} caption
+ * @param {string[]} head
+ * @param {() => string[][]} rows
+ */
+export function table(details, caption, head, rows) {
+  const draw = () => {
+    if (!details.open) return;
+    const lines = rows().map((cells) =>
+      h("tr", {}, ...cells.map((cell, at) => (at ? h("td", {}, cell) : h("th", { scope: "row" }, cell)))),
+    );
+    const made = h(
+      "table",
+      { class: "numbers" },
+      h("caption", { class: "unseen" }, caption),
+      h("thead", {}, h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)))),
+      h("tbody", {}, ...lines),
+    );
+    const frame = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, made);
+    details.querySelector(".scroll")?.remove();
+    details.append(frame);
+  };
+  details.ontoggle = draw;
+  draw();
+}

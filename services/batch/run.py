@@ -21,7 +21,7 @@ from services.shared.domain.generation import Generation, first
 from services.shared.domain.positions import reaches, zero
 from services.shared.lake.port import RAW, Horizon, Lake
 from services.shared.log.port import EventLog
-from services.shared.runtime import crash, metrics
+from services.shared.runtime import metrics
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.exits import Refused
 from services.shared.speedview.port import SpeedView
@@ -35,14 +35,13 @@ _log = structlog.get_logger(__name__)
 class _Node:
     work: Callable[[Work], Awaitable[None]]
     after: tuple[str, ...] = ()
-    point: str = ""
 
 
 GRAPHS: Final[Mapping[Kind, Mapping[str, _Node]]] = {
     "run": {
-        "ingest": _Node(steps.ingest, (), "batch.ingested"),
-        "define": _Node(steps.define, ("ingest",), "batch.defined"),
-        "clean": _Node(steps.clean, ("define",), "batch.cleaned"),
+        "ingest": _Node(steps.ingest),
+        "define": _Node(steps.define, ("ingest",)),
+        "clean": _Node(steps.clean, ("define",)),
         "count": _Node(publish.count, ("define", "clean")),
         "publish": _Node(publish.publish, ("count",)),
         "compact": _Node(publish.compact, ("publish",)),
@@ -174,8 +173,6 @@ async def _step(work: Work, name: str, node: _Node) -> None:
         raise
     else:
         await work.record(ended("done"))
-    if node.point:
-        crash.point(node.point)
 
 
 def _line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from services.shared.domain.positions import Span, empty
 from services.shared.lake import schemas
 from services.shared.lake.port import CLEANED, DEFINED, RAW, Horizon
 from services.shared.log.port import Batch, OutOfRange
+from services.shared.runtime import crash
 from services.shared.runtime.exits import Refused
 
 
@@ -38,6 +39,7 @@ async def ingest(work: Work) -> None:
         await work.lake.append(RAW, rows, at, Horizon(batch.until, batch.times))
         work.advance(len(batch.records), len(rows))
         at = batch.until
+    crash.point("batch.ingested")
 
 
 async def _read(work: Work, since: tuple[int, ...], until: tuple[int, ...]) -> Batch:
@@ -61,10 +63,12 @@ def _raw_rows(batch: Batch) -> tuple[pa.Table, list[int]]:
 
 async def define(work: Work) -> None:
     await _derive(work, RAW, derive.RAW_COLUMNS, derive.defined, DEFINED)
+    crash.point("batch.defined")
 
 
 async def clean(work: Work) -> None:
     await _derive(work, DEFINED, derive.DEFINED_COLUMNS, derive.cleaned, CLEANED)
+    crash.point("batch.cleaned")
 
 
 async def _derive(

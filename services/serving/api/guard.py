@@ -67,7 +67,8 @@ def local_only(request: web.Request, host: str) -> None:
         raise problems.ProblemError(403, "this changes something: ask from the machine itself")
     if urlsplit(f"//{request.host}").hostname not in names:
         raise problems.ProblemError(
-            403, f"Host: {request.host[:256]!r} is not this machine; accepted: {', '.join(names)}"
+            403,
+            f"Host: {request.host[:256]!r} is not this machine; accepted: {', '.join(sorted(names))}",
         )
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise problems.ProblemError(

@@ -39,6 +39,14 @@ def bad(parameter: str, value: str, accepted: str) -> ProblemError:
     return _field(400, parameter, value, accepted)
 
 
+def unknown(parameter: str, value: str, accepted: str) -> ProblemError:
+    """A parameter that does not exist here: 400."""
+    error = FieldError(parameter=parameter, value=value[:256], accepted=accepted)
+    return ProblemError(
+        400, f"{parameter!r} is no parameter here; accepted: {accepted}", errors=(error,)
+    )
+
+
 def unprocessable(parameter: str, value: str, accepted: str) -> ProblemError:
     """A parameter that is well formed and still can't be answered: 422."""
     return _field(422, parameter, value, accepted)

@@ -48,7 +48,7 @@ def read(
         if name not in names or names[name].path:
             raise _unknown(name, text, [own.name for own in names.values() if not own.path])
         if name in given:
-            raise problems.bad(name, text, "one value; lists are separated by commas")
+            raise problems.bad(name, text, "one value; a list is separated by commas")
         given[name] = text
     return {name: _value(own, given.get(name, own.default)) for name, own in names.items()}
 
@@ -74,6 +74,4 @@ def _value(parameter: Parameter, text: str | None) -> Any:
 def _unknown(name: str, text: str, known: list[str]) -> problems.ProblemError:
     near = difflib.get_close_matches(name[:64], known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return problems.bad(
-        name[:64], text, f"no parameter of this name here, only {', '.join(known)}{hint}"
-    )
+    return problems.unknown(name[:64], text, f"{', '.join(known) or 'no parameters'}{hint}")

@@ -72,7 +72,9 @@ async function beat() {
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof api.Problem && error.status < 500) {
-      unanswered(error.message);
+      unanswered(error.status === 404
+        ? `There is no change of ${state.project} here yet. Choose another project.`
+        : error.message);
       controls.offer([], state);
     } else trouble(error instanceof api.Unreachable
       ? "The server does not answer. The numbers below are the last ones; trying again by itself."
@@ -160,6 +162,7 @@ async function drawParts(share, signal) {
   const now = asked;
   const key = JSON.stringify([now.query, state.course]);
   if (share !== shareDrawn || key !== shareKey) {
+    find("main").classList.remove("blank");
     drawShare(share, now);
     parts.ready("share");
     drawCourse(share, now).then(() => parts.ready("course"), (error) => parts.failed("course", error));
@@ -182,6 +185,7 @@ function waiting(status, signal) {
 
 /** In place of the sentence, where there is none. @param {string} text */
 function unanswered(text) {
+  find("main").classList.add("blank");
   find("#sentence").replaceChildren(h("span", { class: "plain" }, text));
   say(find("#covers"), "");
   find("#bar").replaceChildren();

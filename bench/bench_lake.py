@@ -48,7 +48,7 @@ def resident() -> float:
 
 
 def recorded() -> list[bytes]:
-    folder = Path(os.environ.get("BVW_RECORDINGS", "../shared/data"))
+    folder = Path(os.environ.get("BVW_RECORDINGS", "recordings"))
     with gzip.open(folder / "events-wikiticker-2015.jsonl.gz") as lines:
         return [line.rstrip(b"\n") for line in lines]
 

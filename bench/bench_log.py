@@ -144,6 +144,6 @@ def report(folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    here = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("../shared/data")
+    here = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("recordings")
     for name, value in report(here).items():
         print(f"{name:<40} {value:>12.2f}")

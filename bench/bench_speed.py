@@ -145,7 +145,7 @@ async def main(folder: Path, copies: int = 2, behind: int = 20_000) -> dict[str,
 
 
 if __name__ == "__main__":
-    default = os.environ.get("BVW_RECORDINGS", "../shared/data")
+    default = os.environ.get("BVW_RECORDINGS", "recordings")
     chosen = Path(sys.argv[1] if len(sys.argv) > 1 else default)
     repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     for label, figure in asyncio.run(main(chosen, repeats)).items():

@@ -21,7 +21,7 @@ let drawn = null;
 /** @type {Promise<any> | null} */
 let loading = null;
 
-// Vega empties the chart's place by innerHTML, and that is all the markup there may ever be. With
+// Vega empties the chart's place by markup, and that is all the markup there may ever be. With
 // this, the page also runs under `require-trusted-types-for 'script'; trusted-types default`.
 const { trustedTypes } = /** @type {any} */ (window);
 trustedTypes?.createPolicy("default", { createHTML: (/** @type {string} */ text) => (text === "" ? "" : null) });

@@ -1,6 +1,6 @@
 /**
  * The only way in which this page makes elements. Text becomes text nodes and nothing else, so a
- * title that looks like markup stays a title. There is no innerHTML here, and no style or event
+ * title that looks like markup stays a title. There is no markup here, and no style or event
  * attribute: the Content-Security-Policy refuses both.
  */
 

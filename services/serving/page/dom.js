@@ -4,7 +4,7 @@
  * attribute: the Content-Security-Policy refuses both.
  */
 
-const REFUSED = /^(on|style$|srcdoc$)/i;
+const REFUSED = /^(on|style$|src)/i;
 
 /**
  * An element with attributes and children; strings become text.

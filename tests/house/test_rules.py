@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from tests.house import sources
 
 # Modules that are longer than 400 lines on purpose, with the purpose.
-LONG: dict[str, str] = {
-}
+LONG: dict[str, str] = {}
 
 CLOCKS = {
     "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns",

@@ -67,7 +67,7 @@ def entry(raw: bytes) -> Entry:
 
 def options(**chosen: int) -> Options:
     usual = Options(dedupe_window=7 * 24 * HOUR_MS, generation_keep=15 * 60_000)
-    return replace(usual, **chosen)  # type: ignore[arg-type]
+    return replace(usual, **chosen)
 
 
 @dataclass

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from services.shared.domain.positions import zero
 from services.shared.lake.port import TABLES
-from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
-from tests.unit.batch.conftest import Stores, open_stores, recount, recounted_registers
+from tests.unit.batch.conftest import NOW, Stores, open_stores, recount, recounted_registers
 
 POINTS = (
     "batch.ingested",
@@ -32,12 +32,12 @@ import asyncio, sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from services.shared.runtime import crash
-from services.shared.runtime.clock import SystemClock
-from tests.unit.batch.conftest import event, open_stores
+from services.shared.runtime.clock import ManualClock
+from tests.unit.batch.conftest import NOW, event, open_stores
 
 async def main(path, point, start):
     async with AsyncExitStack() as stack:
-        stores = await open_stores(path, SystemClock(), stack)
+        stores = await open_stores(path, ManualClock(NOW), stack)
         crash.arm(point)
         for run in range(9):
             await stores.append(*(event(start + 4 * run + n) for n in range(5)))
@@ -60,7 +60,7 @@ async def test_a_run_that_dies_anywhere_is_finished_by_the_next(tmp_path: Path) 
 
 async def assert_exact(path: Path, point: str) -> None:
     async with AsyncExitStack() as stack:
-        stores = await open_stores(path, SystemClock(), stack)
+        stores = await open_stores(path, ManualClock(NOW), stack)
         run = await stores.run()
         assert run.state == "done"
         batch = await stores.log.read(zero(2), limit=100_000)

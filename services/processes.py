@@ -265,7 +265,7 @@ async def announced(data: Path, url: str) -> AsyncIterator[None]:
     """Tools find the running API by a file in the data directory; whether it answers they ask it."""
     path = data / "serving.json"
     text = json.dumps({"url": url, "pid": os.getpid()})
-    await asyncio.to_thread(path.write_text, text, "utf-8")
+    await asyncio.to_thread(_write, path, text)
     try:
         yield
     finally:
@@ -279,6 +279,13 @@ def announced_url(data: Path) -> str | None:
         return str(json.loads(_read(data / "serving.json"))["url"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step: whoever waits for the file must not read half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(text, "utf-8")
+    new.rename(path)
 
 
 def _read(path: Path) -> str:

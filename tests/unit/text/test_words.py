@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bench.bench_text import naive
+from bench.text import naive
 from services.shared.text import Word, language, tokens, vocabulary, words
 from services.shared.text.languages import ELIDING, STEMMERS
 

@@ -1,19 +1,18 @@
-"""Speed layer: recorded changes -> prepared -> written to the embedded view, and questions to it.
+"""Speed layer: changes -> prepared -> written to the embedded view, and questions to it.
 
-`python -m bench.bench_speed [FOLDER]`. The rates depend on the machine; what stays are the shares.
+The bare loop beside the writes only puts id, position and payload into a table of the same database.
 """
 
 import asyncio
-import gzip
-import os
-import resource
-import sys
+import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+from bench import events
+from bench.figures import Figure
 from services.shared import decode, documents
 from services.shared.domain.change import Change
 from services.shared.domain.identity import partition
@@ -28,15 +27,9 @@ from services.speed.prepare import prepare
 
 PARTITIONS = 4
 BATCH = 4_096
-
-
-def recorded(folder: Path, copies: int) -> list[bytes]:
-    """The recorded changes, several times over with other ids."""
-    with gzip.open(folder / "events-wikiticker-2015.jsonl.gz") as file:
-        lines = [line.rstrip(b"\n") for line in file]
-    return [
-        line.replace(b'"id":"', b'"id":"%d-' % copy, 1) for copy in range(copies) for line in lines
-    ]
+EVENTS = 48_000
+BEHIND = 20_000
+"""Events between the horizon and the visible position when the questions are asked."""
 
 
 def batches(lines: list[bytes]) -> list[Batch]:
@@ -119,34 +112,48 @@ async def best(work: Callable[[], Awaitable[object]]) -> float:
     return min(taken) * 1e3
 
 
-async def main(folder: Path, copies: int = 2, behind: int = 20_000) -> dict[str, float]:
-    lines = recorded(folder, copies)
+def bare(path: Path, log: list[Batch]) -> float:
+    """Seconds for the same transactions with one plain row an event."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "CREATE TABLE documents (id TEXT PRIMARY KEY, partition, offset, raw BLOB) WITHOUT ROWID"
+    )
+    began = time.perf_counter()
+    for batch in log:
+        connection.execute("BEGIN IMMEDIATE")
+        rows = ((r.key, r.partition, r.offset, r.raw) for r in batch.records)
+        connection.executemany("INSERT INTO documents VALUES (?,?,?,?)", rows)
+        connection.execute("COMMIT")
+    taken = time.perf_counter() - began
+    connection.close()
+    return taken
+
+
+def figures() -> list[Figure]:
+    return asyncio.run(_figures())
+
+
+async def _figures() -> list[Figure]:
+    lines = events.payloads(EVENTS)
     stages(lines[:2000])
-    figures = {f"us {name}": value for name, value in stages(lines).items()}
+    found = [Figure(f"CPU: {stage}", us, "us/event") for stage, us in stages(lines).items()]
+    log = batches(lines)
     with tempfile.TemporaryDirectory() as directory:
         view = await SqliteSpeedView.open(Path(directory) / "speed.db")
         await view.begin("log", (0,) * PARTITIONS, None)
-        log = batches(lines)
-        began, cpu = time.perf_counter(), time.process_time()
+        began, before = time.perf_counter(), time.process_time()
         await write(view, log)
-        taken, cpu = time.perf_counter() - began, time.process_time() - cpu
-        figures["events/s, prepared and written"] = len(lines) / taken
-        figures["us CPU an event"] = cpu / len(lines) * 1e6
-        figures["bytes a document"] = await view.size() / len(lines)
-        since = log[-1 - behind // BATCH].until
+        taken, cpu = time.perf_counter() - began, time.process_time() - before
+        plain = await asyncio.to_thread(bare, Path(directory) / "bare.db", log)
+        found += [
+            Figure("prepared and written", len(lines) / taken, "events/s", "bare rows, no words",
+                   plain / taken),
+            Figure("CPU: all of it", cpu / len(lines) * 1e6, "us/event"),
+            Figure("disk", await view.size() / len(lines), "bytes/event"),
+        ]  # fmt: skip
+        since = log[-1 - BEHIND // BATCH].until
         asked = await ask(view, since, log[-1].until)
-        figures |= {f"ms {name} ({behind} behind the horizon)": ms for name, ms in asked.items()}
-        began = time.perf_counter()
-        await view.begin("log", (0,) * PARTITIONS, None)
-        figures["ms to empty it"] = (time.perf_counter() - began) * 1e3
+        found += [Figure(f"ask: {name}, {BEHIND:,} events", ms, "ms") for name, ms in asked.items()]
         await view.close()
-    figures["MB peak memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return figures
-
-
-if __name__ == "__main__":
-    default = os.environ.get("BVW_RECORDINGS", "recordings")
-    chosen = Path(sys.argv[1] if len(sys.argv) > 1 else default)
-    repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    for label, figure in asyncio.run(main(chosen, repeats)).items():
-        print(f"{figure:12,.1f}  {label}")
+    return found

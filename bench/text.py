@@ -5,23 +5,21 @@ anew. It is written apart from the product, so that it is also the reference of 
 """
 
 import csv
-import statistics
-import sys
-import time
+import json
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import pairwise
-from pathlib import Path
 
 from nltk.stem.snowball import SnowballStemmer
 from nltk.tokenize import RegexpTokenizer
 
+from bench import events
+from bench.figures import Figure, against
 from services.shared.text import words
 from services.shared.text.languages import ELIDING, STEMMERS
 from services.shared.text.stops import stop_words
 
-ROUNDS = 5
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\u3007"
 _OTHER = rf"(?:(?![{_CJK}])[\p{{L}}\p{{M}}\p{{N}}])"
 _TOKENIZER = RegexpTokenizer(
@@ -93,41 +91,36 @@ def _stops(language: str) -> frozenset[str]:
     return stop_words(language)
 
 
-def real_titles(recordings: Path) -> list[Title]:
-    """Wikipedia's vital articles in English, Spanish and French."""
+def figures() -> list[Figure]:
+    """Our vocabulary has met the words before, as it has on a running stream.
+
+    Raises:
+        AssertionError: the two outputs differ.
+    """
+    titles = real_titles()
+    for title, language in titles:
+        if naive(title, language) != list(words(title, language)):
+            raise AssertionError(f"not the same words: {title!r} ({language})")
+    ours, theirs = partial(_each, words, titles), partial(_each, naive, titles)
+    return [
+        against("words, a title", ours, "naive NLTK, same words", theirs, len(titles),
+                expected="16-22"),
+    ]  # fmt: skip
+
+
+def real_titles() -> list[Title]:
+    """Wikipedia's vital articles in English, Spanish and French; without them, simulated titles."""
+    folder = events.folder()
+    if folder is None:
+        payloads = map(json.loads, events.simulated(20_000))
+        return [(payload["title"], "en") for payload in payloads if "title" in payload]
     return [
         (row["title"], row["lang"])
-        for path in sorted(recordings.glob("titles-vital4-*.csv"))
+        for path in sorted(folder.glob("titles-vital4-*.csv"))
         for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines())
     ]
 
 
-def bench(recordings: Path) -> dict[str, float]:
-    """CPU seconds of the peer over ours, same rounds: min, median, max. Our vocabulary has
-    met the words before, as it has on a running stream.
-    """
-    titles = real_titles(recordings)
-    for title, language in titles:
-        if naive(title, language) != list(words(title, language)):
-            raise AssertionError(f"not the same words: {title!r} ({language})")
-    ratios = [_cpu(naive, titles) / _cpu(words, titles) for _ in range(ROUNDS)]
-    ours = _cpu(words, titles) / len(titles)
-    return {
-        "titles": len(titles),
-        "min": min(ratios),
-        "median": statistics.median(ratios),
-        "max": max(ratios),
-        "us_per_title": ours * 1e6,
-    }
-
-
-def _cpu(work: Callable[[str, str], Sequence[object]], titles: Iterable[Title]) -> float:
-    start = time.process_time()
+def _each(work: Callable[[str, str], object], titles: list[Title]) -> None:
     for title, language in titles:
         work(title, language)
-    return time.process_time() - start
-
-
-if __name__ == "__main__":
-    for name, value in bench(Path(sys.argv[1])).items():
-        print(f"{name:>12} {value:10.1f}")

@@ -1,13 +1,11 @@
 """The event log on recorded events, beside the least that could keep them: one row per event.
 
-`python -m bench.bench_log [FOLDER]`. The peer inserts (partition, offset, key, raw) with the same
-durability and the same events per transaction, and is read back in order of its primary key.
+The peer inserts (partition, offset, key, raw) with the same durability and the same events per
+transaction, and is read back in order of its primary key.
 """
 
 import asyncio
-import gzip
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from bench import events
+from bench.figures import Figure
 from services.shared.domain.identity import event_id, partition
 from services.shared.domain.positions import zero
-from services.shared.log import blocks
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import Entry, Record
 from services.shared.runtime.clock import SystemClock
@@ -27,9 +26,8 @@ LIVE = 3000
 PARTITIONS = 4
 
 
-def recorded(folder: Path) -> list[Entry]:
-    with gzip.open(folder / "events-wikiticker-2015.jsonl.gz") as file:
-        lines = [line.rstrip(b"\n") for line in file]
+def entries() -> list[Entry]:
+    lines = events.payloads()
     ids = (msgspec.json.decode(line)["meta"]["id"] for line in lines)
     return [
         Entry(event_id(name, line, 20150912), line) for name, line in zip(ids, lines, strict=True)
@@ -42,9 +40,9 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
     return time.perf_counter() - start
 
 
-async def append(log: SqliteLog, entries: Sequence[Entry], size: int) -> None:
-    for begin in range(0, len(entries), size):
-        await log.append(entries[begin : begin + size])
+async def append(log: SqliteLog, some: Sequence[Entry], size: int) -> None:
+    for begin in range(0, len(some), size):
+        await log.append(some[begin : begin + size])
 
 
 async def read(log: SqliteLog) -> int:
@@ -54,20 +52,19 @@ async def read(log: SqliteLog) -> int:
     return count
 
 
-async def measured(path: Path, entries: Sequence[Entry], size: int) -> dict[str, float]:
+async def measured(path: Path, some: Sequence[Entry], size: int) -> dict[str, float]:
     log = await SqliteLog.open(path, partitions=PARTITIONS, clock=SystemClock())
-    appending = await timed(lambda: append(log, entries, size))
+    appending = await timed(lambda: append(log, some, size))
     reading = await timed(lambda: read(log))
     before = await _bytes_in_use(log)
-    tidying = await timed(log.maintain)
+    await log.maintain()
     after = await _bytes_in_use(log)
     await log.close()
     return {
-        "append_per_s": len(entries) / appending,
-        "read_per_s": len(entries) / reading,
-        "bytes_per_event": before / len(entries),
-        "bytes_per_event_joined": after / len(entries),
-        "join_us": tidying / len(entries) * 1e6,
+        "append_per_s": len(some) / appending,
+        "read_per_s": len(some) / reading,
+        "bytes_per_event": before / len(some),
+        "bytes_per_event_joined": after / len(some),
     }
 
 
@@ -82,7 +79,7 @@ async def _bytes_in_use(log: SqliteLog) -> float:
     return await log._database.read(work)  # noqa: SLF001 - without what the file has spare
 
 
-def peer(path: Path, entries: Sequence[Entry], size: int) -> dict[str, float]:
+def peer(path: Path, some: Sequence[Entry], size: int) -> dict[str, float]:
     """The same events as rows of their own."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript(
@@ -92,9 +89,9 @@ def peer(path: Path, entries: Sequence[Entry], size: int) -> dict[str, float]:
     )
     following = [0] * PARTITIONS
     start = time.perf_counter()
-    for begin in range(0, len(entries), size):
+    for begin in range(0, len(some), size):
         connection.execute("BEGIN IMMEDIATE")
-        for key, raw in entries[begin : begin + size]:
+        for key, raw in some[begin : begin + size]:
             of = partition(key, PARTITIONS)
             connection.execute(
                 "INSERT INTO log VALUES (?,?,?,?,?)", (of, following[of], key, 0, raw)
@@ -109,41 +106,32 @@ def peer(path: Path, entries: Sequence[Entry], size: int) -> dict[str, float]:
     reading = time.perf_counter() - start
     connection.close()
     return {
-        "append_per_s": len(entries) / appending,
-        "read_per_s": len(entries) / reading,
-        "bytes_per_event": path.stat().st_size / len(entries),
+        "append_per_s": len(some) / appending,
+        "read_per_s": len(some) / reading,
+        "bytes_per_event": path.stat().st_size / len(some),
     }
 
 
-def codec(entries: Sequence[Entry]) -> dict[str, float]:
-    """Encoding and decoding alone, in full blocks."""
-    records = [Record(0, n, key, n, raw) for n, (key, raw) in enumerate(entries)]
-    start = time.perf_counter()
-    payloads = [blocks.encode(piece, blocks.FAST) for piece in blocks.split(records)]
-    encoding = time.perf_counter() - start
-    start = time.perf_counter()
-    for payload in payloads:
-        blocks.decode(0, payload)
-    decoding = time.perf_counter() - start
-    return {"encode_per_s": len(records) / encoding, "decode_per_s": len(records) / decoding}
-
-
-def report(folder: Path) -> dict[str, float]:
+def figures() -> list[Figure]:
     """Rates and sizes: appended in bulk, appended one by one, and the peer in the same ways."""
-    entries = recorded(folder)
-    found: dict[str, float] = {"events": len(entries), **codec(entries)}
+    every, found = entries(), []
     with tempfile.TemporaryDirectory() as place:
-        for name, some, size in (("bulk", entries, BULK), ("live", entries[:LIVE], 1)):
-            ours = asyncio.run(measured(Path(place) / f"{name}.db", some, size))
-            theirs = peer(Path(place) / f"{name}-rows.db", some, size)
-            found |= {f"{name}_{key}": value for key, value in ours.items()}
-            found |= {f"{name}_rows_{key}": value for key, value in theirs.items()}
-            for key in theirs:
-                found[f"{name}_{key}_against_rows"] = ours[key] / theirs[key]
+        for name, some, size in (("1,000 at a time", every, BULK), ("one by one", every[:LIVE], 1)):
+            ours = asyncio.run(measured(Path(place) / f"{size}.db", some, size))
+            theirs = peer(Path(place) / f"{size}-rows.db", some, size)
+            found += [
+                _rate(f"append, {name}", ours, theirs, "append_per_s"),
+                _rate(f"read what was appended {name}", ours, theirs, "read_per_s"),
+                _size(f"disk, appended {name}", ours["bytes_per_event"], theirs),
+                _size(f"disk, appended {name}, tidied", ours["bytes_per_event_joined"], theirs),
+            ]
     return found
 
 
-if __name__ == "__main__":
-    here = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("recordings")
-    for name, value in report(here).items():
-        print(f"{name:<40} {value:>12.2f}")
+def _rate(name: str, ours: dict[str, float], theirs: dict[str, float], key: str) -> Figure:
+    return Figure(name, ours[key], "events/s", "a row per event", ours[key] / theirs[key])
+
+
+def _size(name: str, ours: float, theirs: dict[str, float]) -> Figure:
+    ratio = theirs["bytes_per_event"] / ours
+    return Figure(name, ours, "bytes/event", "a row per event", ratio)

@@ -1,6 +1,6 @@
 """Warm requests to the API, against a bare aiohttp handler that returns the same bytes.
 
-Each server has a process of its own, and one client speaks to both by turns over plain sockets: an
+Each server has a process and an event loop of the same kind, and one client speaks to both by turns over plain sockets: an
 HTTP library would cost more than the servers and hide the difference between them.
 """
 
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -34,6 +34,7 @@ _QUESTIONS: Final = {
 }
 _BARE: Final = """
 import sys
+import uvloop
 from aiohttp import web
 
 body = open(sys.argv[1], "rb").read()
@@ -43,7 +44,10 @@ async def handler(request):
 
 app = web.Application()
 app.router.add_get("/{any:.*}", handler)
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=None, access_log=None)
+web.run_app(
+    app, host="127.0.0.1", port=int(sys.argv[2]), print=None, access_log=None,
+    loop=uvloop.new_event_loop(),
+)
 """
 
 
@@ -55,28 +59,32 @@ def figures() -> list[Figure]:
                     "--metrics-port", "0", "--until-caught-up")  # fmt: skip
         with product.running("serve", data) as serving:
             return [
-                _compared(name, serving.url, path, Path(place) / "body")
+                figure
                 for name, path in _QUESTIONS.items()
+                for figure in _compared(name, serving, path, Path(place) / "body")
             ]
 
 
-def _compared(name: str, url: str, path: str, body: Path) -> Figure:
-    with urlopen(url + path, timeout=30) as response:
+def _compared(name: str, ours: product.Product, path: str, body: Path) -> Iterator[Figure]:
+    with urlopen(ours.url + path, timeout=30) as response:
         body.write_bytes(response.read())
     with _bare(body) as bare:
-        ours, theirs = (urlsplit(server).port or 0 for server in (url, bare))
-        rates = [(_rate(ours, path), _rate(theirs, path)) for _ in range(ROUNDS)]
-    return against_rates(f"{name}, warm", rates, "bare aiohttp, same bytes", expected=">= 0.7")
+        rounds = [(_asked(ours, path), _asked(bare, path)) for _ in range(ROUNDS)]
+    peer = "bare aiohttp, same bytes"
+    rates = [(our.rate, their.rate) for our, their in rounds]
+    yield against_rates(f"{name}, warm", rates, peer, expected=">= 0.7")
+    costs = [(1 / our.cpu, 1 / their.cpu) for our, their in rounds]
+    yield against_rates(f"{name}, warm, by the server's CPU alone", costs, peer)
 
 
 @contextlib.contextmanager
-def _bare(body: Path) -> Iterator[str]:
+def _bare(body: Path) -> Iterator[product.Product]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-c", _BARE, str(body), str(port)])
     try:
         product.waited(lambda: _listens(port), process)
-        yield f"http://127.0.0.1:{port}"
+        yield product.Product(process, f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
         process.wait(10)
@@ -88,22 +96,31 @@ def _listens(port: int) -> bool:
     return False
 
 
-def _rate(port: int, path: str) -> float:
-    """Answers a second over some connections that are kept open, one request under way on each."""
+class _Asked(NamedTuple):
+    rate: float
+    """Answers a second."""
+    cpu: float
+    """Seconds of the server's CPU for an answer."""
+
+
+def _asked(server: product.Product, path: str) -> _Asked:
+    """Asks over some connections that are kept open, one request under way on each."""
+    port = urlsplit(server.url).port or 0
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as waiting:
         for _ in range(CONNECTIONS):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
             waiting.register(connection, selectors.EVENT_READ, connection)
             connection.sendall(request)
-        answers, began = 0, time.perf_counter()
+        answers, began, before = 0, time.perf_counter(), product.cpu(server.process)
         while time.perf_counter() - began < SECONDS:
             for key, _ in waiting.select():
                 ready: socket.socket = key.data
                 _answer(ready)
                 answers += 1
                 ready.sendall(request)
-        return answers / (time.perf_counter() - began)
+        taken = product.cpu(server.process) - before
+        return _Asked(answers / (time.perf_counter() - began), taken / answers)
 
 
 def _answer(connection: socket.socket) -> None:

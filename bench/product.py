@@ -48,6 +48,12 @@ class Product:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of CPU that the process has taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def waited(
     reached: Callable[[], bool], process: subprocess.Popen[bytes], pause: float = 0.02
 ) -> float:

@@ -9,16 +9,19 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from services.serving.answers import Answers
 from services.serving.api import bodies, problems
 from services.serving.api.asked import Asked
+from services.serving.api.guard import HEADERS
 from services.serving.api.present import VERSION
 from services.serving.api.route import ALIAS, Route, read
 from services.serving.pin import EXACT, PARTIAL
@@ -33,15 +36,21 @@ LONGEST_ANSWER: Final = 30.0
 _REMEMBERED: Final = 512
 _LIVE: Final = "max-age=1, must-revalidate"
 _AT: Final = "max-age=60, must-revalidate"
+_HIT: Final = metrics.CACHE_REQUESTS.labels("hit")
+_MISS: Final = metrics.CACHE_REQUESTS.labels("miss")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """What a URL asks; `text` is the same for all ways to write it."""
+    """What a URL asks; `text` is the same for all ways to write it. Of the last answer to it `key`
+    and `head` are kept: to make the headers is most of what a warm answer takes.
+    """
 
     route: Route
     values: Mapping[str, Any]
     text: str
+    key: str = ""
+    head: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
 
 class Made(msgspec.Struct, array_like=True, frozen=True):
@@ -49,6 +58,9 @@ class Made(msgspec.Struct, array_like=True, frozen=True):
 
     reasons: list[str]
     body: bytes
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(Made)
 
 
 class Answering:
@@ -82,19 +94,15 @@ class Answering:
     async def _respond(self, question: Question, request: web.Request) -> web.Response:
         standing = await self._stand(question)
         key = f"{standing.key}:{question.text}"
-        headers = {
-            "ETag": _etag(key),
-            "Cache-Control": _LIVE if _pinned(question) is None else _AT,
-            **standing.headers,
-        }
-        if bodies.matches(request, headers["ETag"]):
-            return web.Response(status=304, headers=headers)
+        if bodies.matches(request, etag := _etag(key)):
+            return web.Response(status=304, headers=_head(question, standing, etag))
         made = await self._found(key) or await self._made_once(key, question, standing)
-        headers["X-Completeness"] = PARTIAL if made.reasons else EXACT
         if made.reasons:
             metrics.PARTIAL_ANSWERS.inc()
-            headers["Warning"] = f'199 - "partial: {_plain("; ".join(made.reasons))}"'
-        return web.Response(body=made.body, headers=headers, content_type="application/json")
+        if question.key != key:
+            head = _head(question, standing, etag) | _completeness(made.reasons)
+            question.head, question.key = CIMultiDict(head), key
+        return web.Response(body=made.body, headers=question.head.copy())
 
     def _question(self, route: Route, request: web.Request) -> Question:
         url = request.raw_path
@@ -125,8 +133,8 @@ class Answering:
 
     async def _found(self, key: str) -> Made | None:
         stored = await self._cache.get(key)
-        metrics.CACHE_REQUESTS.labels("miss" if stored is None else "hit").inc()
-        return None if stored is None else msgspec.msgpack.decode(stored, type=Made)
+        (_MISS if stored is None else _HIT).inc()
+        return None if stored is None else _DECODER.decode(stored)
 
     async def _made_once(self, key: str, question: Question, standing: Standing) -> Made:
         """Whoever comes while it is being made waits for the same answer."""
@@ -160,6 +168,24 @@ def _pinned(question: Question) -> Any:
     return question.values["at"] if cursor is None else cursor.at
 
 
+def _head(question: Question, standing: Standing, etag: str) -> dict[str, str]:
+    return {
+        hdrs.ETAG: etag,
+        hdrs.CACHE_CONTROL: _LIVE if _pinned(question) is None else _AT,
+        hdrs.CONTENT_TYPE: "application/json",
+        **standing.headers,
+        **HEADERS,
+    }
+
+
+def _completeness(reasons: list[str]) -> dict[str, str]:
+    if not reasons:
+        return {"X-Completeness": EXACT}
+    warning = f'199 - "partial: {_plain("; ".join(reasons))}"'
+    return {"X-Completeness": PARTIAL, hdrs.WARNING: warning}
+
+
+@lru_cache(_REMEMBERED)
 def _etag(key: str) -> str:
     return f'"{hashlib.blake2b(f"{VERSION}:{key}".encode(), digest_size=12).hexdigest()}"'
 

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from services.serving.answers import Answers
 from services.serving.api import bodies, guard, openapi
 from services.serving.api.answering import Answering
+from services.serving.api.guard import Routes
 from services.serving.api.models.ours import SourceRow
 from services.serving.api.parameters import Q_LIMIT
 from services.serving.api.present import Audits, Present
@@ -49,17 +50,19 @@ class Deps:
 
 
 def build(deps: Deps, files: Files) -> web.Application:
-    app = web.Application(middlewares=[guard.guarded(deps.clock)], client_max_size=LARGEST_BODY)
+    app = web.Application(client_max_size=LARGEST_BODY)
+    routes = Routes(app, deps.clock)
     pins = Pins(deps.log, deps.speed, deps.batch, deps.clock, live=deps.pin_live)
-    _answers(app, deps, pins)
-    _present(app, deps, pins)
-    _audit(app, deps)
-    _documents(app, files)
-    _health(app, deps)
+    _answers(routes, deps, pins)
+    _present(routes, deps, pins)
+    _audit(routes, deps)
+    _documents(routes, files)
+    _health(routes, deps)
+    routes.otherwise()
     return app
 
 
-def _answers(app: web.Application, deps: Deps, pins: Pins) -> None:
+def _answers(routes: Routes, deps: Deps, pins: Pins) -> None:
     answering = Answering(
         pins,
         Answers(deps.speed, deps.batch, deps.cache),
@@ -69,9 +72,9 @@ def _answers(app: web.Application, deps: Deps, pins: Pins) -> None:
     )
     for route in ROUTES:
         handler = _handler(answering, route)
-        app.router.add_get(template(route.path), handler)
+        routes.get(template(route.path), handler)
         if route.is_aqs:
-            app.router.add_get(ALIAS + template(route.path), handler)
+            routes.get(ALIAS + template(route.path), handler)
 
 
 def _handler(answering: Answering, route: Route) -> Handler:
@@ -81,7 +84,7 @@ def _handler(answering: Answering, route: Route) -> Handler:
     return handle
 
 
-def _present(app: web.Application, deps: Deps, pins: Pins) -> None:
+def _present(routes: Routes, deps: Deps, pins: Pins) -> None:
     present = Present(pins, deps.log, deps.speed, deps.batch, deps.clock, deps.source)
 
     async def status(request: web.Request) -> web.Response:
@@ -92,11 +95,11 @@ def _present(app: web.Application, deps: Deps, pins: Pins) -> None:
         limit = read((Q_LIMIT,), {}, request.query.items())["limit"]
         return bodies.encoded(request, await present.runs(min(limit, deps.page_limit)))
 
-    app.router.add_get("/v1/status", status)
-    app.router.add_get("/v1/batch/runs", runs)
+    routes.get("/v1/status", status)
+    routes.get("/v1/batch/runs", runs)
 
 
-def _audit(app: web.Application, deps: Deps) -> None:
+def _audit(routes: Routes, deps: Deps) -> None:
     async def latest(request: web.Request) -> web.Response:
         read((), {}, request.query.items())
         return bodies.encoded(request, deps.audits.latest())
@@ -112,11 +115,11 @@ def _audit(app: web.Application, deps: Deps) -> None:
             content_type="application/json",
         )
 
-    app.router.add_get("/v1/audit", latest)
-    app.router.add_post("/v1/audit", start)
+    routes.get("/v1/audit", latest)
+    routes.post("/v1/audit", start)
 
 
-def _documents(app: web.Application, files: Files) -> None:
+def _documents(routes: Routes, files: Files) -> None:
     described = msgspec.json.encode(openapi.document())
 
     async def document(request: web.Request) -> web.Response:
@@ -128,12 +131,12 @@ def _documents(app: web.Application, files: Files) -> None:
             raise web.HTTPNotFound
         return bodies.file(request, found)
 
-    app.router.add_get("/openapi.json", document)
-    app.router.add_get("/", page)
-    app.router.add_get("/static/{name}", page)
+    routes.get("/openapi.json", document)
+    routes.get("/", page)
+    routes.get("/static/{name}", page)
 
 
-def _health(app: web.Application, deps: Deps) -> None:
+def _health(routes: Routes, deps: Deps) -> None:
     readiness = Readiness(deps.clock)
     readiness.add("log", deps.log.stable_end)
     readiness.add("speed view", lambda: _there(deps.speed.visible()))
@@ -149,8 +152,8 @@ def _health(app: web.Application, deps: Deps) -> None:
         body = {"ready": everything, "dependencies": listed}
         return web.json_response(body, status=200 if everything else 503)
 
-    app.router.add_get("/healthz", healthy)
-    app.router.add_get("/readyz", ready)
+    routes.get("/healthz", healthy)
+    routes.get("/readyz", ready)
 
 
 async def _there(asked: Awaitable[object]) -> None:

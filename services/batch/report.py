@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from services.shared.batchview.port import Run
@@ -23,7 +24,7 @@ def steps(run: Run) -> Table:
     table.add_column("error", overflow="fold")
     for step in run.steps:
         numbers = (f"{step.seconds:.2f}", f"{step.rows_in:,}", f"{step.rows_out:,}")
-        table.add_row(step.name, step.state, *numbers, step.error)
+        table.add_row(step.name, step.state, *numbers, escape(step.error))
     return table
 
 
@@ -42,7 +43,7 @@ def runs(found: Sequence[Run]) -> Table:
             "" if run.ended_at is None else f"{(run.ended_at - run.started_at) / 1000:.1f}",
             f"{run.steps[0].rows_in:,}" if run.steps else "",
             "" if run.generation is None else str(run.generation),
-            next((f"{s.name}: {s.error}" for s in run.steps if s.state == "failed"), ""),
+            escape(next((f"{s.name}: {s.error}" for s in run.steps if s.state == "failed"), "")),
         )
     return table
 

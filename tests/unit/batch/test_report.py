@@ -16,7 +16,7 @@ RUN = Run("r1", "run", "failed", 1_709_208_000_000, 1_709_208_002_500, 7, STEPS)
 
 def text(table: Table) -> str:
     out = StringIO()
-    Console(file=out, width=140).print(table)
+    Console(file=out, width=180).print(table)
     return out.getvalue()
 
 
@@ -25,6 +25,7 @@ def test_a_run_shows_its_steps() -> None:
     assert "run r1: failed, generation 7" in shown
     assert "12,345" in shown
     assert "1.50" in shown
+    assert "x [red]" in shown
 
 
 def test_runs_show_when_how_long_and_why() -> None:

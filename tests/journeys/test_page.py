@@ -1,0 +1,350 @@
+"""The page in a real browser, on a real `bvw up`: what a reader sees is what the API says.
+
+The recording is made here, with strangers' texts at their worst. Every page is watched: a dialog, a
+report of the Content-Security-Policy, an error on the console or a request to another origin fails
+the test, whatever else it looks at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from playwright.async_api import Page, Playwright, Request, async_playwright, expect
+
+PATIENCE = 20_000  # ms that a look at the page may take on a busy machine
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "{{7*7}}",
+    "\u202eexe.gpj",
+    "javascript:alert(1)",
+    "漢" * 85,
+)
+CLASSES = {
+    "group-bot": ("Archiver", True),
+    "name-bot": ("SpellBot", False),
+    "anonymous": ("2001:db8::1", False),
+    "user": ("Ana", False),
+}
+EVENTS = 102
+EDITS = {"group-bot": 41, "name-bot": 9, "anonymous": 17, "user": 33}
+START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
+WATCH = """
+window.reports = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.reports.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+
+
+def _event(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "meta": {"id": f"event-{number}", "domain": "pt.wikipedia.org"},
+        "type": "edit",
+        "namespace": 0,
+        "title": f"Lugar {number % 7}",
+        "comment": "",
+        "timestamp": START + 20 * number,
+        "user": "Ana",
+        "bot": False,
+        "minor": False,
+        "length": {"old": 100, "new": 100 + number},
+        "revision": {"old": number, "new": number + 1},
+        "wiki": "ptwiki",
+    } | fields
+
+
+def _events() -> list[dict[str, Any]]:
+    kinds = [kind for kind, edits in EDITS.items() for _ in range(edits)]
+    who = [dict(zip(("user", "bot"), CLASSES[kind], strict=True)) for kind in kinds]
+    events = [_event(number, **fields) for number, fields in enumerate(who)]
+    for event, text in zip(events[: len(HOSTILE)], HOSTILE, strict=True):
+        event |= {"title": text, "comment": f"{text} #{text}", "user": text}
+    # A wiki that nobody knows gets no links; a log entry is no edit.
+    other = {"meta": {"id": "elsewhere", "domain": "evil.example"}, "title": "Elsewhere"}
+    return [*events, _event(300, **other), _event(301, type="log", title="Special:Log")]
+
+
+@dataclass
+class Served:
+    url: str
+
+    def get(self, path: str, **query: str) -> Any:
+        with urlopen(f"{self.url}{path}?{urlencode(query)}", timeout=20) as response:
+            return json.load(response)
+
+    def has_everything(self) -> bool:
+        status = self.get("/v1/status")
+        return bool(status["caught_up"] and status["tallies"].get("received") == EVENTS)
+
+
+@contextmanager
+def _up(source: Path, data: Path) -> Iterator[Served]:
+    """`bvw up` until everything of the recording can be seen."""
+    command = [sys.executable, "-m", "services.cli.main", "up"]
+    command += ["--source", str(source), "--data", str(data), "--port", "0", "--metrics-port", "0"]
+    with (
+        (data.parent / "said.txt").open("w+") as said,
+        subprocess.Popen(command, stderr=said, env=os.environ) as process,
+    ):
+        try:
+            served = Served(_announced(process, Path(said.name)))
+            while not served.has_everything():
+                time.sleep(0.05)
+            yield served
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def _announced(process: subprocess.Popen[bytes], said: Path) -> str:
+    """The URL that the command says it serves."""
+    while not (found := re.search(r"Bots vs Wiki: (http://\S+)", said.read_text())):
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.05)
+    return found[1]
+
+
+@dataclass
+class Watched:
+    page: Page
+    origin: str
+    wrong: list[str] = field(default_factory=list)
+
+    async def open(self, path: str = "/") -> Page:
+        await self.page.goto(self.origin + path)
+        await expect(self.page.locator("#sentence strong")).to_be_visible(timeout=PATIENCE)
+        return self.page
+
+    async def finish(self) -> None:
+        self.wrong += await self.page.evaluate("window.reports ?? []")
+        assert not self.wrong
+
+
+def _watch(page: Page, origin: str) -> Watched:
+    watched = Watched(page, origin)
+
+    def outside(request: Request) -> None:
+        if not request.url.startswith((origin, "data:")):
+            watched.wrong.append(f"request to {request.url}")
+
+    page.on("request", outside)
+    page.on("dialog", lambda dialog: watched.wrong.append(f"dialog: {dialog.message}"))
+    page.on("pageerror", lambda error: watched.wrong.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            watched.wrong.append(f"console: {message.text}")
+            if message.type in {"error", "warning"}
+            else None
+        ),
+    )
+    return watched
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    path = folder / "events.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in _events()), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(recording: Path) -> Iterator[Served]:
+    with _up(recording, recording.parent / "data") as served:
+        yield served
+
+
+@asynccontextmanager
+async def _browsing(
+    playwright: Playwright, chromium: str, served: Served, **context: Any
+) -> AsyncIterator[Watched]:
+    browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    page = await (await browser.new_context(**context)).new_page()
+    await page.add_init_script(WATCH)
+    watched = _watch(page, served.url)
+    try:
+        yield watched
+        await watched.finish()
+    finally:
+        await browser.close()
+
+
+@pytest.fixture
+async def browse(chromium: str, served: Served) -> AsyncIterator[Watched]:
+    async with (
+        async_playwright() as playwright,
+        _browsing(playwright, chromium, served) as watched,
+    ):
+        yield watched
+
+
+def _number(text: str) -> int:
+    return int(re.sub(r"\D", "", text))
+
+
+async def test_the_sentence_and_the_chart_say_what_the_api_says(
+    served: Served, browse: Watched
+) -> None:
+    page = await browse.open()
+    share = served.get("/v1/share", start="20231114", end="20231116")
+    edits = {group["name"]: group["edits"] for group in share["groups"]}
+    assert edits == EDITS | {"user": EDITS["user"] + 1}, "and the one of the unknown wiki"
+
+    bots = (edits["group-bot"] + edits["name-bot"]) / share["edits"]
+    assert await page.inner_text("#sentence") == (
+        f"{bots:.1%} of {share['edits']} edits were made by bots"
+    )
+    shown = await page.locator("#legend .value").all_inner_texts()
+    order = ("group-bot", "name-bot", "anonymous", "user")
+    assert [_number(text.split("·")[0]) for text in shown] == [edits[name] for name in order]
+
+    marks = page.locator("#course-chart svg .mark-area path")
+    await expect(marks).to_have_count(len(EDITS), timeout=PATIENCE)
+    drawn = [await mark.bounding_box() for mark in await marks.all()]
+    assert all(box and box["width"] > 100 and box["height"] > 5 for box in drawn)
+
+    await page.click("#course-table summary")
+    rows = page.locator("#course-table tbody tr")
+    sums = [0] * len(EDITS)
+    for row in await rows.all():
+        cells = await row.locator("td").all_inner_texts()
+        sums = [total + _number(cell) for total, cell in zip(sums, cells, strict=True)]
+    assert sums == [edits[name] for name in order], "the chart's own table adds up to the sentence"
+
+
+async def test_lists_equal_the_api(served: Served, browse: Watched) -> None:
+    page = await browse.open("/?project=pt.wikipedia")
+    for who in ("bots", "humans"):
+        shown = page.locator(f"#pages [data-who={who}] li")
+        await expect(shown.first).to_contain_text(re.compile(r"\d"), timeout=PATIENCE)
+        answer = served.get(
+            f"/metrics/edited-pages/top-by-edits/pt.wikipedia/{who}/all-page-types/2023/11/14"
+        )
+        top = answer["items"][0]["results"][0]["top"][:10]
+        assert [await row.locator("bdi").text_content() for row in await shown.all()] == [
+            row["page_title"] for row in top
+        ]
+        counts = await page.locator(f"#pages [data-who={who}] .count").all_inner_texts()
+        assert list(map(_number, counts)) == [row["edits"] for row in top]
+
+        column = page.locator(f"#words-columns [data-key={who}]")
+        words = served.get(
+            "/v1/words/top",
+            project="pt.wikipedia", editor_type=who, start="20231114", end="20231115", limit="12",
+        )  # fmt: skip
+        await expect(column.locator("bdi")).to_have_text([w["word"] for w in words["words"]])
+
+    agreement = served.get("/v1/agreement", start="20231114", end="20231115")
+    for cell in agreement["cells"]:
+        key = f"{cell['flagged']} {cell['bot_name']}".lower()
+        shown_cell = page.locator(f'[data-cell="{key}"] b')
+        elsewhere = not cell["flagged"] and not cell["bot_name"]
+        assert _number(await shown_cell.inner_text()) == cell["edits"] - elsewhere
+
+
+async def test_strangers_texts_stay_text(browse: Watched) -> None:
+    page = await browse.open("/?project=pt.wikipedia")
+    await expect(page.locator("#pages [data-who=bots] li").first).to_be_visible(timeout=PATIENCE)
+    while await page.locator("#older").is_visible():
+        before = await page.locator("#feed li").count()
+        await page.click("#older")
+        await expect(page.locator("#feed li")).not_to_have_count(before, timeout=PATIENCE)
+    await expect(page.locator("#feed li")).to_have_count(100, timeout=PATIENCE)
+    titles = await page.locator("#feed .title bdi").all_text_contents()
+    users = await page.locator("#feed .who bdi").all_text_contents()
+    comments = await page.locator("#feed bdi.comment").all_text_contents()
+    assert set(HOSTILE) <= set(titles)
+    assert set(HOSTILE) <= set(users)
+    assert {f"{text} #{text}" for text in HOSTILE} <= set(comments)
+    assert await page.locator("main img, main [onload], main [onerror], #feed svg").count() == 0
+    links = await page.locator("main a[target]").evaluate_all("all => all.map((a) => a.href)")
+    assert links
+    assert all(link.startswith("https://pt.wikipedia.org/") for link in links)
+
+
+async def test_an_unknown_wiki_gets_no_link(browse: Watched) -> None:
+    page = await browse.open("/?project=evil.example")
+    row = page.locator("#feed li")
+    await expect(row.locator(".title")).to_have_text("Elsewhere", timeout=PATIENCE)
+    assert await row.locator("a").count() == 0
+
+
+async def test_choices_are_in_the_address_and_back_undoes_them(browse: Watched) -> None:
+    page = await browse.open()
+    await expect(page.locator("#project option")).to_have_count(3, timeout=PATIENCE)
+    await page.select_option("#project", "evil.example")
+    await expect(page.locator("#sentence")).to_have_text(
+        "0.0% of 1 edit was made by bots", timeout=PATIENCE
+    )
+    assert page.url.endswith("/?project=evil.example")
+    await page.go_back()
+    await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
+    await expect(page.locator("#project")).to_have_value("all-projects")
+
+
+async def test_search_finds_and_says_when_there_is_nothing(browse: Watched) -> None:
+    page = await browse.open("/?q=Elsewhere")
+    await expect(page.locator("#feed li")).to_have_count(1, timeout=PATIENCE)
+    await expect(page.locator("#feed .title")).to_have_text("Elsewhere")
+    await page.fill("#search [name=q]", "nobody wrote this")
+    await expect(page.locator("#feed")).to_contain_text("Try fewer words", timeout=PATIENCE)
+    await page.fill("#search [name=q]", "")
+    await expect(page.locator("#feed li")).to_have_count(15, timeout=PATIENCE)
+
+
+async def test_prove_it_recounts(browse: Watched) -> None:
+    page = await browse.open()
+    await page.click("#prove")
+    verdict = page.locator("#verdict")
+    await expect(verdict).to_contain_text("no difference", timeout=3 * PATIENCE)
+    await expect(verdict).to_have_attribute("data-kind", "right")
+    said = await verdict.inner_text()
+    compared = re.match(r"([\d,]+) numbers compared with a recount of ([\d,]+) events", said)
+    assert compared
+    assert _number(compared[1]) > 100
+    assert _number(compared[2]) == EVENTS
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_phone_shows_everything_without_scrolling_sideways(
+    chromium: str, served: Served, scheme: str
+) -> None:
+    viewport = {"width": 390, "height": 800}
+    async with (
+        async_playwright() as playwright,
+        _browsing(playwright, chromium, served, viewport=viewport, color_scheme=scheme) as watched,
+    ):
+        page = await watched.open()
+        await expect(page.locator("#course-chart svg")).to_be_visible(timeout=PATIENCE)
+        await expect(page.locator("main [aria-busy]")).to_have_count(0, timeout=PATIENCE)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_a_server_that_is_gone_is_said_and_the_numbers_stay(
+    chromium: str, recording: Path
+) -> None:
+    async with async_playwright() as playwright:
+        with _up(recording, recording.parent / "other") as served:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            )
+            page = await browser.new_page()
+            await page.goto(served.url)
+            await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
+        await expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=PATIENCE)
+        await expect(page.locator("#sentence b")).to_have_text("101")
+        await browser.close()

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import structlog
 
-from services.batch import expire, publish, rebuild, steps
+from services.batch import expire, memory, publish, rebuild, steps
 from services.batch.work import VERSION, Options, Skipped, Stopped, Work, running
 from services.shared.batchview.port import BatchView, Run, Step
 from services.shared.domain.generation import Generation, first
@@ -92,6 +92,7 @@ async def run_once(
     for name in TopologicalSorter({n: node.after for n, node in graph.items()}).static_order():
         await _step(work, name, graph[name])
     await work.record(replace(work.run, state="done", ended_at=work.now()))
+    await asyncio.to_thread(memory.give_back)
     metrics.BATCH_RUN_SECONDS.observe(clock.monotonic() - started)
     metrics.BATCH_LAST_SUCCESS.set(clock.now())
     return work.run

@@ -21,9 +21,9 @@ VIEWS_VERSION: Final = 1
 VERSION: Final = f"{VIEWS_VERSION}.{TEXT_VERSION}"
 """What made a segment's rows: segments of two versions can be added up, but mean two things."""
 
-PIECE: Final = 25_000
+PIECE: Final = 10_000
 """Events that are in memory at once, and in one commit of the lake."""
-ROWS_A_PART: Final = 400_000
+ROWS_A_PART: Final = 150_000
 """Rows of the views that are in memory at once."""
 
 

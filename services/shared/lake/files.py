@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ROWS_A_GROUP: Final = 20_000
 """Rows of a row group: small enough that rewriting a file takes little memory."""
-ROWS_A_PIECE: Final = 50_000
+ROWS_A_PIECE: Final = 20_000
+"""Rows that a reader has in memory at once."""
 
 _ZSTD_LEVEL: Final = 5
 _DIFFERENCES: Final = frozenset(

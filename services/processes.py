@@ -2,44 +2,51 @@
 
 `bvw up` runs them all side by side, a service alone runs the same function; each is
 `async def service(stop)`. They meet in the stores only, so it makes no difference how many
-processes they are spread over.
+processes they are spread over. Each is imported when it starts: an installation needs the libraries of
+those that it runs and of no others.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from rich.console import Console
 
-from services.audit.background import BackgroundAudit
-from services.batch import run as batch_run
-from services.batch import schedule
-from services.batch.work import Options
 from services.collector import collect as collecting
 from services.collector import progress, replay, upkeep
 from services.collector.filters import Filters
 from services.collector.source.port import Source
-from services.serving import serve
-from services.serving.api import dates
-from services.serving.api.app import Deps
-from services.serving.api.models.ours import AuditAnswer, DifferenceRow, SourceRow
 from services.shared.batchview.port import Run
 from services.shared.domain import generation
 from services.shared.domain.positions import Vector, reaches
 from services.shared.runtime import datadir, lifecycle, metrics, roles
 from services.shared.runtime.settings import DEFAULT, Settings
-from services.speed import speed as following
 from services.wiring import Stores
 
+if TYPE_CHECKING:
+    from services.audit.background import BackgroundAudit
+    from services.batch.run import Kind
+    from services.serving.api.models.ours import AuditAnswer
+
 CAUGHT_UP_LOOK: Final = 0.05
+_LATER: Final = ("audit.background", "batch.run", "batch.schedule", "serving.serve", "speed.speed")
 
 _log = structlog.get_logger(__name__)
+
+
+def load() -> None:
+    """Import every service now, rather than each when it starts, while others already run."""
+    for name in _LATER:
+        importlib.import_module(f"services.{name}")
 
 
 @dataclass(slots=True)
@@ -69,6 +76,7 @@ class Process:
                     self.stores.batch,
                     settings=self.settings,
                     directory=self.stores.path,
+                    clock=self.stores.clock,
                     gate=gate,
                     stop=stop,
                 ),
@@ -98,6 +106,8 @@ class Process:
 
     async def speed(self, stop: asyncio.Event, until: Vector | None = None) -> None:
         """Log -> speed view, with the role held; ends at `until`, if that is given."""
+        from services.speed import speed as following
+
         async with roles.hold(self.stores.path, "speed"):
             await following.run(
                 self.stores.log,
@@ -112,6 +122,8 @@ class Process:
 
     async def batch(self, stop: asyncio.Event) -> None:
         """Log -> lake -> batch view, again and again; the role is held for each run."""
+        from services.batch import schedule
+
         await schedule.serve_schedule(
             lambda: self.batch_once(stop=stop),
             self.stores.log,
@@ -124,9 +136,12 @@ class Process:
         )
 
     async def batch_once(
-        self, kind: batch_run.Kind = "run", *, stop: asyncio.Event | None = None, **options: Any
+        self, kind: Kind = "run", *, stop: asyncio.Event | None = None, **options: Any
     ) -> Run:
         """One run; the caller holds the batch role."""
+        from services.batch import run as batch_run
+        from services.batch.work import Options
+
         stores = self.stores
         return await batch_run.run_once(
             stores.log,
@@ -145,14 +160,20 @@ class Process:
         )
 
     async def _over_budget(self) -> int:
-        """What the lake should give back: nothing while the log can still give."""
-        used = await asyncio.to_thread(datadir.used_bytes, self.stores.path)
-        over = max(0, used - int(self.settings.disk_budget))
-        needless = await upkeep.needless_before(self.stores.speed, self.stores.batch, self.settings)
-        if not over or needless is None:
+        """What the lake should give back, once the log has given what it can."""
+        stores = self.stores
+        if await self._bytes_over() <= 0:
             return 0
-        log = self.stores.log
-        return over if reaches(await log.start(), await log.positions_at(needless)) else 0
+        await upkeep.shorten(
+            stores.log, stores.speed, stores.batch, self.settings, keep_margin=False
+        )
+        return max(0, await self._bytes_over())
+
+    async def _bytes_over(self) -> int:
+        """Without the lake's files that wait for their end: what is given back already."""
+        parts = await asyncio.to_thread(datadir.used_by_part, self.stores.path)
+        parts["lake"] = await (await self.stores.lake()).size()
+        return sum(parts.values()) - int(self.settings.disk_budget)
 
     async def until_caught_up(self, stop: asyncio.Event) -> None:
         """Once the source has ended: speed at the log's end, a batch run to it, then stop all."""
@@ -188,6 +209,11 @@ class Process:
     async def _listen(
         self, resources: lifecycle.Resources, description: str, host: str, port: int
     ) -> str:
+        from services.audit.background import BackgroundAudit
+        from services.serving import serve
+        from services.serving.api.app import Deps
+        from services.serving.api.models.ours import SourceRow
+
         stores = self.stores
         audits = BackgroundAudit(stores.path, stores.clock)
         resources.on_close("audit", audits.close)
@@ -236,6 +262,9 @@ class _Audits:
         self.background.start()
 
     def latest(self) -> AuditAnswer:
+        from services.serving.api import dates
+        from services.serving.api.models.ours import AuditAnswer, DifferenceRow
+
         state = self.background.latest()
         result = state.result
         return AuditAnswer(

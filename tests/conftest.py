@@ -44,6 +44,9 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
             if variable.startswith("BVW_") and not variable.startswith(_OURS):
                 patch.delenv(variable)
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        # Whatever the caller's shell says: compiling all libraries takes a process longer than its work.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(ROOT / ".pytest_cache" / "bytecode"))
         patch.setenv("COLUMNS", "100")
         patch.setenv("NO_COLOR", "1")
         yield

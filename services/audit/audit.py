@@ -8,6 +8,7 @@ starts again. The recount covers exactly the positions that the token stands on.
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ from services.audit.recount import Recount
 from services.audit.stored import events
 from services.shared.lake.port import Lake
 from services.shared.log.port import EventLog
-from services.shared.runtime import metrics
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.exits import Exit, Refused
 
@@ -105,15 +105,14 @@ async def _audit(
     days = {key: day for key, day in count.days.items() if key[1] not in skipped}
     cells = asked = 0
     found: list[Difference] = []
-    for group in _grouped(questions(days, whole=not skipped)):
+    asking = questions(days, skipped=skipped, minutes_from=await _minutes_from(api))
+    for group in _grouped(asking):
         results = await asyncio.gather(*(_compare(api, q, meta["at"]) for q in group))
         for question, differences in zip(group, results, strict=True):
             cells += len(question.expected)
             found.extend(differences)
         asked += len(group)
         progress("asked", asked)
-    metrics.AUDIT_CELLS.set(cells)
-    metrics.AUDIT_DIFFERENCES.set(len(found))
     return Result(
         exact=not found,
         cells=cells,
@@ -141,6 +140,14 @@ async def _pinned(api: Api, log: EventLog) -> dict[str, Any]:
     if meta["log"] != log.identity:
         raise Refused("audit: the API answers for another log than this data directory's")
     return meta
+
+
+async def _minutes_from(api: Api) -> int:
+    """Since when (minute since 1970) minutes are kept now: never less than at the pin."""
+    status, body = await api.get("/v1/status")
+    if status != 200:
+        raise Refused(f"audit: the API's status is {status}, not 200", Exit.TEMPORARY)
+    return int(datetime.fromisoformat(body["minutes_from"]).timestamp()) // 60
 
 
 async def _recount(

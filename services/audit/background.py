@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from services.audit.audit import Result
+from services.shared.runtime import metrics
 from services.shared.runtime.clock import Clock
 
 _log = structlog.get_logger(__name__)
@@ -69,5 +70,7 @@ class BackgroundAudit:
             _log.error("audit_failed", reason=why)
             self._state = State("failed", started, None, why)
         else:
+            metrics.AUDIT_CELLS.set(result.cells)
+            metrics.AUDIT_DIFFERENCES.set(result.differences)
             _log.info("audit_done", exact=result.exact, cells=result.cells)
             self._state = State("done", started, result)

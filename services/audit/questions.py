@@ -6,30 +6,33 @@ that the recount expects. Cells that only one side has are differences too.
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from services.audit import calendar
 from services.audit.recount import Day
-from services.shared.domain import classes
+from services.shared.domain import classes, hll
 
 Cells = dict[str, Any]
 Days = dict[tuple[str, int], Day]
+_Own = dict[int, Day]
+"""The days of one project."""
 
 ALL: Final = "all-projects"
+EVERYBODY: Final = "all-editor-types"
 TOP: Final = 100
-LONGEST_RUN: Final = 31
-"""Days of one question about hours."""
 
 _EDITORS: Final = {
     **{name: (name,) for name in classes.EDITOR_CLASSES},
     "bots": classes.BOTS,
     "humans": classes.HUMANS,
-    "all-editor-types": classes.EDITOR_CLASSES,
+    EVERYBODY: classes.EDITOR_CLASSES,
 }
 _EDIT_TYPES: Final = frozenset({"edit", "new"})
+_LEVELS: Final = {"1..4": (1, 5), "5..24": (5, 25), "25..99": (25, 100), "100..": (100, 1 << 62)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +42,38 @@ class Question:
     expected: Cells
 
 
-def questions(days: Days, *, whole: bool) -> Iterator[Question]:
+def questions(days: Days, *, skipped: Collection[int], minutes_from: int) -> Iterator[Question]:
     """Every question about the event days that were recounted.
 
-    `whole` tells that these are all days there are, so that totals can be asked for.
+    `skipped` are the other days with events: totals and months with them are not asked for. Minutes
+    are asked for from `minutes_from` (since 1970) on.
     """
-    by_project: dict[str, dict[int, Day]] = defaultdict(dict)
+    by_project: dict[str, _Own] = defaultdict(dict)
     for (project, day), counted in days.items():
         by_project[project][day] = counted
     for project, own in sorted(by_project.items()):
         yield from _edits(project, [own])
+        yield from _minutes(project, [own], (EVERYBODY,), minutes_from)
         yield from _bytes(project, own)
+        yield from _groups(project, own)
         yield from _agreement(project, own)
         for day, counted in sorted(own.items()):
             yield from _distinct(project, day, counted)
-            yield from _tops(project, day, counted)
+            yield from _tops(project, f"{calendar.date(day):%Y/%m/%d}", counted)
             yield from _texts(project, day, counted)
+        yield from _months(project, own, skipped)
     yield from _edits(ALL, list(by_project.values()))
-    if whole:
+    yield from _minutes(ALL, list(by_project.values()), classes.EDITOR_CLASSES, minutes_from)
+    if not skipped:
         yield _projects(by_project)
 
 
-# --- edits by hour -------------------------------------------------------------------------------
+# --- edits by hour and minute --------------------------------------------------------------------
 
 
-def _edits(project: str, wholes: list[dict[int, Day]]) -> Iterator[Question]:
+def _edits(project: str, wholes: list[_Own]) -> Iterator[Question]:
     types = {kind for own in wholes for day in own.values() for _, _, kind, _ in day.changes}
-    for run in _runs({day for own in wholes for day in own}):
+    for run in calendar.runs({day for own in wholes for day in own}):
         counted = [day for own in wholes for at, day in own.items() if run[0] <= at < run[1]]
         span = f"hourly/{run[0]}/{run[1]}"
         for who in itertools.product(classes.EDITOR_CLASSES, classes.PAGE_CLASSES):
@@ -76,35 +84,56 @@ def _edits(project: str, wholes: list[dict[int, Day]]) -> Iterator[Question]:
             )
         for kind in sorted(types - _EDIT_TYPES):
             yield Question(
-                f"/metrics/edits/aggregate/{project}/all-editor-types/all-page-types/{span}"
+                f"/metrics/edits/aggregate/{project}/{EVERYBODY}/all-page-types/{span}"
                 f"?{urlencode({'type': kind})}",
                 _series("edits"),
                 _hours(run, counted, lambda _e, _p, t, kind=kind: t == kind),
             )
 
 
-def _hours(span: tuple[int, int], counted: list[Day], wanted: Callable[..., bool]) -> Cells:
+def _hours(run: tuple[int, int], counted: list[Day], wanted: Callable[..., bool]) -> Cells:
     sums: Counter[int] = Counter()
     for day in counted:
         for (editor, page, kind, hour), edits in day.changes.items():
             if wanted(editor, page, kind):
                 sums[hour] += edits
-    start, stop = map(_date, span)
-    hours = int((stop - start).total_seconds()) // 3600
-    times = [start + timedelta(hours=n) for n in range(hours)]
-    return {_stamp(time): sums[int(time.timestamp()) // 3600] for time in times}
+    start, end = map(calendar.date, run)
+    return {name: sums[hour] for name, hour in calendar.steps(start, end, 3_600)}
 
 
-# --- bytes, agreement, projects ------------------------------------------------------------------
+def _minutes(
+    project: str, wholes: list[_Own], editors: Iterable[str], minutes_from: int
+) -> Iterator[Question]:
+    kept_since = datetime.fromtimestamp(minutes_from * 60, UTC)
+    for at in sorted({day for own in wholes for day in own}):
+        start, end = max(calendar.date(at), kept_since), calendar.date(calendar.after(at))
+        if start >= end:
+            continue
+        counted = [own[at].minutes for own in wholes if at in own]
+        steps = list(calendar.steps(start, end, 60))
+        for editor in editors:
+            members = _EDITORS[editor]
+            sums: Counter[int] = Counter()
+            for (who, minute), edits in itertools.chain(*(minutes.items() for minutes in counted)):
+                sums[minute] += edits if who in members else 0
+            yield Question(
+                f"/metrics/edits/aggregate/{project}/{editor}/all-page-types/minutely"
+                f"/{start:%Y%m%d%H%M}/{end:%Y%m%d}",
+                _series("edits"),
+                {name: sums[minute] for name, minute in steps},
+            )
 
 
-def _bytes(project: str, own: dict[int, Day]) -> Iterator[Question]:
-    for first, end in _runs(own):
+# --- bytes, groups, agreement, projects ----------------------------------------------------------
+
+
+def _bytes(project: str, own: _Own) -> Iterator[Question]:
+    for first, end in calendar.runs(own):
         for kind, name in (("net", "net_bytes_diff"), ("absolute", "abs_bytes_diff")):
             for editor, members in _EDITORS.items():
                 expected = {
-                    _stamp(_date(day)): _bytes_of(own[day], kind, members) if day in own else 0
-                    for day in _days(first, end)
+                    calendar.stamp(calendar.date(day)): _bytes_of(own[day], kind, members)
+                    for day in calendar.days(first, end)
                 }
                 yield Question(
                     f"/metrics/bytes-difference/{kind}/aggregate/{project}/{editor}"
@@ -119,10 +148,35 @@ def _bytes_of(day: Day, kind: str, members: Iterable[str]) -> int:
     return sum(count for (editor, _), count in counter.items() if editor in members)
 
 
-def _agreement(project: str, own: dict[int, Day]) -> Iterator[Question]:
-    for first, end in _runs(own):
+def _groups(project: str, own: _Own) -> Iterator[Question]:
+    for first, end in calendar.runs(own):
+        minor: Counter[str] = Counter()
+        new: Counter[str] = Counter()
+        for day in calendar.days(first, end):
+            minor.update(own[day].minor)
+            for (who, _, kind, _), edits in own[day].changes.items():
+                new[who] += edits if kind == "new" else 0
+        expected = {
+            f"{who} {name}": counted[who]
+            for who in classes.EDITOR_CLASSES
+            for name, counted in (("minor", minor), ("new", new))
+        }
+        query = {"project": project, "start": first, "end": end, "granularity": "daily"}
+        yield Question(
+            f"/v1/share?{urlencode(query)}",
+            lambda body: {
+                f"{group['name']} {name}": group[field]
+                for group in body["groups"]
+                for name, field in (("minor", "minor"), ("new", "new_pages"))
+            },
+            expected,
+        )
+
+
+def _agreement(project: str, own: _Own) -> Iterator[Question]:
+    for first, end in calendar.runs(own):
         flags: Counter[tuple[bool, bool]] = Counter()
-        for day in _days(first, end):
+        for day in calendar.days(first, end):
             flags.update(own[day].flags)
         query = urlencode({"project": project, "start": first, "end": end})
         yield Question(
@@ -136,7 +190,7 @@ def _agreement(project: str, own: dict[int, Day]) -> Iterator[Question]:
         )
 
 
-def _projects(by_project: dict[str, dict[int, Day]]) -> Question:
+def _projects(by_project: dict[str, _Own]) -> Question:
     """Totals over the whole span: nothing may be counted on days that have no event."""
     every = {day for own in by_project.values() for day in own}
     totals = {
@@ -148,7 +202,7 @@ def _projects(by_project: dict[str, dict[int, Day]]) -> Question:
         )
         for project, own in by_project.items()
     }
-    query = {"start": min(every), "end": _after(max(every))} if every else {}
+    query = {"start": min(every), "end": calendar.after(max(every))} if every else {}
     return Question(
         f"/v1/projects?{urlencode(query)}",
         lambda body: {row["project"]: row["edits"] for row in body["projects"] if row["edits"]},
@@ -156,30 +210,24 @@ def _projects(by_project: dict[str, dict[int, Day]]) -> Question:
     )
 
 
-# --- distinct, tops, texts -----------------------------------------------------------------------
+# --- distinct, tops, months, texts ---------------------------------------------------------------
 
 
 def _distinct(project: str, day: int, counted: Day) -> Iterator[Question]:
-    for path, name, keys in (
-        ("edited-pages", "edited_pages", counted.pages),
-        ("editors", "editors", counted.editors),
-    ):
+    for path, name, keys in _keys_of(counted):
         for editor, members in _EDITORS.items():
             there = sum(1 for edits in keys.values() if any(edits[who] for who in members))
             yield Question(
                 f"/metrics/{path}/aggregate/{project}/{editor}/all-page-types"
-                f"/all-activity-levels/daily/{day}/{_after(day)}",
+                f"/all-activity-levels/daily/{day}/{calendar.after(day)}",
                 _series(name),
-                {_stamp(_date(day)): there},
+                {calendar.stamp(calendar.date(day)): there},
             )
 
 
-def _tops(project: str, day: int, counted: Day) -> Iterator[Question]:
-    date = f"{_date(day):%Y/%m/%d}"
-    for path, name, keys in (
-        ("edited-pages", "page_title", counted.pages),
-        ("editors", "user_text", counted.editors),
-    ):
+def _tops(project: str, date: str, counted: Day) -> Iterator[Question]:
+    for path, _, keys in _keys_of(counted):
+        name = "user_text" if path == "editors" else "page_title"
         for editor, members in _EDITORS.items():
             edits = {key: sum(by[who] for who in members) for key, by in keys.items()}
             yield Question(
@@ -192,8 +240,42 @@ def _tops(project: str, day: int, counted: Day) -> Iterator[Question]:
             )
 
 
+def _months(project: str, own: _Own, skipped: Collection[int]) -> Iterator[Question]:
+    for first, end in sorted(set(map(calendar.month, own))):
+        if any(first <= day < end for day in skipped):
+            continue
+        whole = Day()
+        for day in own:
+            if first <= day < end:
+                whole.add_keys(own[day])
+        yield from _tops(project, f"{calendar.date(first):%Y/%m}/all-days", whole)
+        for path, name, keys in _keys_of(whole):
+            for level, value in _monthly(keys):
+                yield Question(
+                    f"/metrics/{path}/aggregate/{project}/{EVERYBODY}/all-page-types"
+                    f"/{level}/monthly/{first}/{end}",
+                    _series(name),
+                    {calendar.stamp(calendar.date(first)): value},
+                )
+
+
+def _monthly(keys: dict[str, Counter[str]]) -> Iterator[tuple[str, int]]:
+    """All levels together come from registers: the same ones give the same estimate."""
+    yield "all-activity-levels", round(hll.estimate(hll.registers(keys)))
+    totals = [edits.total() for edits in keys.values()]
+    for level, (low, high) in _LEVELS.items():
+        yield f"{level}-edits", sum(low <= edits < high for edits in totals)
+
+
+def _keys_of(counted: Day) -> tuple[tuple[str, str, dict[str, Counter[str]]], ...]:
+    return (
+        ("edited-pages", "edited_pages", counted.pages),
+        ("editors", "editors", counted.editors),
+    )
+
+
 def _texts(project: str, day: int, counted: Day) -> Iterator[Question]:
-    span = {"start": day, "end": _after(day), "limit": TOP}
+    span = {"start": day, "end": calendar.after(day), "limit": TOP}
     for editor, members in _EDITORS.items():
         query = urlencode({"project": project, "editor_type": editor} | span)
         stems: Counter[str] = Counter()
@@ -228,7 +310,7 @@ def _shown(column: str, key: str) -> str | None:
     return None if anonymous else key
 
 
-# --- reading answers, dates ----------------------------------------------------------------------
+# --- reading answers -----------------------------------------------------------------------------
 
 
 def _series(name: str) -> Callable[[Any], Cells]:
@@ -241,37 +323,3 @@ def _top(name: str) -> Callable[[Any], Cells]:
         for result in body["items"][0]["results"]
         for row in result["top"]
     }
-
-
-def _date(day: int) -> datetime:
-    return datetime(day // 10_000, day // 100 % 100, day % 100, tzinfo=UTC)
-
-
-def _day(date: datetime) -> int:
-    return int(f"{date:%Y%m%d}")
-
-
-def _after(day: int) -> int:
-    return _day(_date(day) + timedelta(days=1))
-
-
-def _days(first: int, end: int) -> Iterator[int]:
-    while first < end:
-        yield first
-        first = _after(first)
-
-
-def _runs(days: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Runs of consecutive days as (first, day after the last), none longer than a month."""
-    run: list[int] = []
-    for day in sorted(days):
-        if run and (day != _after(run[-1]) or len(run) == LONGEST_RUN):
-            yield run[0], _after(run[-1])
-            run = []
-        run.append(day)
-    if run:
-        yield run[0], _after(run[-1])
-
-
-def _stamp(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%S}.000Z"

@@ -22,11 +22,19 @@ class Day:
     changes: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
     net_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
     abs_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    minutes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    minor: Counter[str] = field(default_factory=Counter)
     flags: Counter[tuple[bool, bool]] = field(default_factory=Counter)
     pages: dict[str, Counter[str]] = field(default_factory=dict)
     editors: dict[str, Counter[str]] = field(default_factory=dict)
     words: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     hashtags: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add_keys(self, other: "Day") -> None:
+        """Take another day's pages and editors in: what a month has to know."""
+        for own, theirs in ((self.pages, other.pages), (self.editors, other.editors)):
+            for key, edits in theirs.items():
+                own.setdefault(key, Counter()).update(edits)
 
 
 class Recount:
@@ -70,6 +78,8 @@ def _count(day: Day, document: Document) -> None:
     day.changes[who, change.page_class, change.type, hour] += 1
     if not change.is_edit:
         return
+    day.minutes[who, change.timestamp // 60] += 1
+    day.minor[who] += change.minor
     day.net_bytes[who, change.page_class] += change.net_bytes
     day.abs_bytes[who, change.page_class] += abs(change.net_bytes)
     day.flags[change.bot, is_bot_name(change.user)] += 1

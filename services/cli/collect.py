@@ -11,7 +11,7 @@ from services.cli import options
 from services.shared.runtime.settings import Settings
 
 
-@options.configured("source", "metrics_port", "speed", "contact", "projects", "types", "namespaces")
+@options.configured("source", "metrics_port", "speed", "projects", "types", "namespaces")
 def command(
     settings: Settings,
     *,

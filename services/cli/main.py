@@ -1,4 +1,5 @@
-"""The command `bvw`: one file a verb, found by its name, imported when it is called.
+"""The command `bvw`: one file a verb, found by its name, imported when it is called. `bvw --help` reads
+of each file what the verb says about itself and imports none.
 
 To add a verb `frobnicate`, add services/cli/frobnicate.py and nothing else:
 
@@ -21,12 +22,14 @@ put right is raised as `exits.Refused`: one line and its exit code; other outcom
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -40,7 +43,7 @@ _NOT_VERBS = {"main", "options"}
 
 
 class _Verbs(MutableMapping[str, Any]):
-    """The verbs by name; looking one up imports its file."""
+    """The verbs by name, each with enough of it to be listed."""
 
     def __init__(self) -> None:
         found = {module.name for module in pkgutil.iter_modules(cli.__path__)}
@@ -55,7 +58,7 @@ class _Verbs(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
             raise KeyError(name)
-        return _command(name)
+        return typer.core.TyperCommand(name, help=_summary(name))
 
     def __setitem__(self, name: str, command: Any) -> NoReturn:
         raise TypeError(f"{name}: a verb is a file in services/cli")
@@ -67,6 +70,23 @@ class _Lazy(typer.core.TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _Verbs()
+
+    def resolve_command(self, *given: Any) -> Any:
+        """The verb itself, to be run: only now is its file imported."""
+        name, listed, rest = super().resolve_command(*given)
+        return name, listed and _command(str(listed.name)), rest
+
+
+def _summary(name: str) -> str:
+    """What a verb's file says: the text of its `command`, or of its `typer.Typer(help=…)`."""
+    path = Path(cli.__file__).with_name(f"{name}.py")
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "command":
+            return ast.get_docstring(node) or ""
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "app":
+            helps = (k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help")
+            return str(ast.literal_eval(next(helps, ast.Constant(""))))
+    return ""
 
 
 def _command(name: str) -> Any:

@@ -14,7 +14,7 @@ from services.shared.runtime.settings import Settings
 
 
 @options.configured(
-    "source", "host", "port", "metrics_port", "speed", "batch_every", "contact",
+    "source", "host", "port", "metrics_port", "speed", "batch_every",
     "projects", "types", "namespaces",
 )  # fmt: skip
 def command(
@@ -52,6 +52,7 @@ async def _up(
     from services import processes, wiring
     from services.shared.runtime import lifecycle
 
+    await asyncio.to_thread(processes.load)
     async with lifecycle.Resources() as resources:
         stores = await wiring.stores(resources, settings, create=True)
         source = await wiring.source(settings, stores, events=events)

@@ -9,7 +9,6 @@ source's cursor stays, so a source that can resume loses nothing.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +17,14 @@ import structlog
 from services.shared.batchview.port import BatchView
 from services.shared.domain import retention
 from services.shared.domain.positions import Vector
-from services.shared.log.port import EventLog
+from services.shared.log.port import EventLog, OutOfRange
 from services.shared.runtime import datadir, metrics
+from services.shared.runtime.clock import Clock
 from services.shared.runtime.settings import Settings
+from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.port import SpeedView
 
 EVERY: Final = 30.0
-Sizes = Mapping[str, Callable[[], Awaitable[int]]]
 
 _log = structlog.get_logger(__name__)
 
@@ -36,23 +36,120 @@ async def run(
     *,
     settings: Settings,
     directory: Path,
+    clock: Clock,
     gate: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
     """Looks every half minute until `stop`. `gate` is closed while collection must pause."""
+    disk = Disk(directory, settings)
+    await disk.compare()
     while not stop.is_set():
-        over = await _budget(directory, settings)
-        removable = await needless_before(speed, batch, settings)
-        if removable is not None:
-            margin = 0 if over else round(settings.log_retention_margin * 1000)
-            await log.trim(await log.positions_at(removable - margin))
-        await log.maintain()
-        await _admit(gate, directory, settings)
+        await _look(log, speed, batch, disk, settings=settings, clock=clock, gate=gate)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), EVERY)
 
 
-async def needless_before(speed: SpeedView, batch: BatchView, settings: Settings) -> int | None:
+async def _look(
+    log: EventLog,
+    speed: SpeedView,
+    batch: BatchView,
+    disk: "Disk",
+    *,
+    settings: Settings,
+    clock: Clock,
+    gate: asyncio.Event,
+) -> None:
+    try:
+        over = await disk.over_budget()
+        await shorten(log, speed, batch, settings, keep_margin=not over)
+        disk.admit(gate, over=over and await disk.over_budget())
+        await measure(log, batch, clock)
+    except (Unavailable, OutOfRange) as error:
+        # A full disk for instance; the collector says it too, and goes on once there is room.
+        _log.warning("log_upkeep_put_off", reason=str(error))
+
+
+async def shorten(
+    log: EventLog, speed: SpeedView, batch: BatchView, settings: Settings, *, keep_margin: bool
+) -> None:
+    """Remove from the log what is not needed, with or without the margin, and tidy up."""
+    removable = await _removable_before(speed, batch, settings)
+    if removable is not None:
+        margin = round(settings.log_retention_margin * 1000) if keep_margin else 0
+        await log.trim(await log.positions_at(removable - margin))
+    await log.maintain()
+
+
+async def measure(log: EventLog, batch: BatchView, clock: Clock) -> None:
+    """How long the log is, and how far the batch layer is behind it."""
+    for partition, offset in enumerate(await log.stable_end()):
+        metrics.LOG_END.labels(str(partition)).set(offset)
+    metrics.DEAD_LETTERS.set(await log.count_deadletters())
+    current = await batch.current()
+    if current is not None and current.log == log.identity:
+        waiting = (await log.read(current.horizon, limit=1)).records
+        ages = [clock.now() - record.appended_at / 1000 for record in waiting]
+        metrics.HORIZON_AGE.set(max([0.0, *ages]))
+
+
+class Disk:
+    """The data directory against its budget; says when it comes near it, once each time."""
+
+    def __init__(self, directory: Path, settings: Settings) -> None:
+        self._directory = directory
+        self._budget = int(settings.disk_budget)
+        self._near = settings.disk_warn_ratio * settings.disk_budget
+        self._warned = False
+
+    async def compare(self) -> None:
+        """Warn if the disk is full before the budget is."""
+        used, free = (
+            await self._used(),
+            await asyncio.to_thread(datadir.free_bytes, self._directory),
+        )
+        if used + free < self._budget:
+            _log.warning(
+                "disk_smaller_than_budget",
+                free=free,
+                used=used,
+                budget=self._budget,
+                way_out="set BVW_DISK_BUDGET to what the disk has, or put --data on a larger one",
+            )
+
+    async def over_budget(self) -> bool:
+        used = await self._used()
+        near = used > self._near
+        if near and not self._warned:
+            _log.warning(
+                "disk_budget_near",
+                used=used,
+                budget=self._budget,
+                way_out="raise BVW_DISK_BUDGET, or let the oldest events go",
+            )
+        self._warned = near
+        return used > self._budget
+
+    def admit(self, gate: asyncio.Event, *, over: bool) -> None:
+        """Open the gate, or close it; both are said."""
+        if over and gate.is_set():
+            _log.error(
+                "collection_paused",
+                why="the data directory is over its disk budget",
+                way_out="raise BVW_DISK_BUDGET",
+            )
+            gate.clear()
+        elif not over and not gate.is_set():
+            _log.info("collection_resumed")
+            gate.set()
+
+    async def _used(self) -> int:
+        parts = await asyncio.to_thread(datadir.used_by_part, self._directory)
+        for part, used in parts.items():
+            metrics.DISK_BYTES.labels(part).set(used)
+        return sum(parts.values())
+
+
+async def _removable_before(speed: SpeedView, batch: BatchView, settings: Settings) -> int | None:
     """The log time (ms) before which nothing that is stored is needed any more."""
     visible, readable = await speed.visible(), await batch.generations()
     if visible is None or not readable or visible.log != readable[0].log:
@@ -60,31 +157,3 @@ async def needless_before(speed: SpeedView, batch: BatchView, settings: Settings
     times: Vector = readable[0].times
     window_ms = round(settings.dedupe_window * 1000)
     return retention.removable_everywhere(window_ms, visible.times, times)
-
-
-async def _budget(directory: Path, settings: Settings) -> bool:
-    """True if the disk is over its budget; near it there is a warning."""
-    used = await asyncio.to_thread(datadir.used_bytes, directory)
-    metrics.DISK_BYTES.labels("all").set(used)
-    if used > settings.disk_warn_ratio * settings.disk_budget:
-        _log.warning(
-            "disk_budget_near",
-            used=used,
-            budget=int(settings.disk_budget),
-            way_out="raise BVW_DISK_BUDGET, or let the oldest events go",
-        )
-    return used > settings.disk_budget
-
-
-async def _admit(gate: asyncio.Event, directory: Path, settings: Settings) -> None:
-    if await asyncio.to_thread(datadir.used_bytes, directory) <= settings.disk_budget:
-        if not gate.is_set():
-            _log.info("collection_resumed")
-        gate.set()
-    elif gate.is_set():
-        _log.error(
-            "collection_paused",
-            why="the data directory is over its disk budget",
-            way_out="raise BVW_DISK_BUDGET",
-        )
-        gate.clear()

@@ -412,6 +412,7 @@ async def test_dead_letters_are_paged_found_and_removed(log: EventLog) -> None:
     assert await log.deadletter("no such") is None
     await log.remove_deadletters([one.hash for one in letters[:5]])
     assert await log.deadletters() == letters[5:]
+    assert await log.count_deadletters() == len(letters) - 5
     await log.append([], deadletters=[letters[0]])
     assert await log.deadletter(letters[0].hash) == letters[0], "not replayed well: it came again"
 

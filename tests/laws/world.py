@@ -134,10 +134,7 @@ class World:
 
     async def let_go(self) -> None:
         await upkeep.let_go(self.speed, self.batch, SETTINGS)
-        needless = await log_upkeep.needless_before(self.speed, self.batch, SETTINGS)
-        if needless is not None:
-            await self.log.trim(await self.log.positions_at(needless))
-        await self.log.maintain()
+        await log_upkeep.shorten(self.log, self.speed, self.batch, SETTINGS, keep_margin=False)
 
     async def lose_speed_view(self) -> None:
         await rebuild.begin(self.log, self.speed, self.batch, round(WINDOW * 1000), why="lost")

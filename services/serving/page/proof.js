@@ -10,6 +10,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
   simulated: "Simulated: these edits are made up, for trying things out",
 });
 
+const BEHIND = 5; // seconds from which a reader is told that the live layer is catching up
+
 /** @param {any} source of /v1/status */
 export function drawSource(source) {
   const element = find("#source");
@@ -42,13 +44,16 @@ export function drawFreshness(status, meta, runs) {
 function upTo(status, until, now) {
   if (until <= 0) return "Exact: nothing has come in yet";
   if (status.source.kind === "recording" && status.caught_up) return "Exact: everything that was read is counted";
-  return `Exact up to ${format.clock(until)} UTC, ${format.ago(until, now)}`;
+  const said = `Exact up to ${format.clock(until)} UTC, ${format.ago(until, now)}`;
+  return status.speed_lag_seconds < BEHIND ? said : `${said}; still reading what came in since`;
 }
 
 /** @param {any[]} runs @param {number} now */
 function batch(runs, now) {
   const ended = runs.filter((run) => run.state === "done" && run.ended_at).map((run) => Date.parse(run.ended_at));
-  return ended.length ? `batch run ${format.ago(Math.max(...ended), now)}` : "no batch run yet, the live layer answers alone";
+  if (ended.length) return `batch run ${format.ago(Math.max(...ended), now)}`;
+  const first = runs.some((run) => run.state === "running") ? "the first batch run is under way" : "no batch run yet";
+  return `${first}, the live layer answers alone`;
 }
 
 /** @param {any} status @param {any} meta @param {any[]} runs @param {number} now */

@@ -155,9 +155,9 @@ class SqliteBatchView:
         while True:
             added = await self._database.write(lambda c: staging.add(c, statement, coming))
             total += added
+            crash.point("batchview.staging")
             if added < staging.ROWS_A_TRANSACTION:
                 return total
-            crash.point("batchview.staging")
 
     async def _execute(self, statements: Iterable[staging.Statement]) -> int:
         coming, total, more = iter(statements), 0, True

@@ -28,7 +28,7 @@ from services.shared.domain import positions
 from services.shared.domain.positions import Span, Vector
 from services.shared.lake import compaction, files, schemas, sweep, tables
 from services.shared.lake.port import RAW, TABLES, Day, Horizon, Stale
-from services.shared.runtime import crash
+from services.shared.runtime import crash, datadir, metrics
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -166,11 +166,12 @@ class Warehouse:
 
     def maintain(self, now: int) -> None:
         for name in _ALL:
-            self._compact(name)
+            metrics.LAKE_FILES.labels(name).set(self._compact(name))
         if self._swept_at is None or not 0 <= now - self._swept_at < sweep.EVERY_MS:
             self.sweep(now)
 
-    def _compact(self, name: str) -> None:
+    def _compact(self, name: str) -> int:
+        """Put small files together; how many files the table has then."""
         table = self._tables.load(name)
         held = {file.file_path: file for file in tables.live(table)}
         groups = [
@@ -178,7 +179,7 @@ class Warehouse:
             for group in compaction.plan(_measured(table, file) for file in held.values())
         ]
         if not groups:
-            return
+            return len(held)
         schema = schemas.ARROW[name]
         rewritten = (
             (tables.day_of(group[0]), files.read(group, schema, schema.names, rows=_ROWS_REWRITTEN))
@@ -189,6 +190,9 @@ class Warehouse:
             tables.commit(table, added=added, removed=[file for group in groups for file in group])
         except Stale:
             _forget(added)  # the table is right as it is; the next maintenance tries again
+            return len(held)
+        metrics.COMPACTIONS.labels("lake").inc(len(groups))
+        return len(held) - sum(map(len, groups)) + len(added)
 
     def sweep(self, now: int) -> None:
         root = self._tables.root
@@ -200,7 +204,8 @@ class Warehouse:
     def size(self) -> int:
         waiting = sweep.condemned(self._tables.root)
         found = sweep.files(self._tables.root)
-        return sum(size for path, size in found.items() if path not in waiting)
+        still = sum(size for path, size in found.items() if path in waiting)
+        return datadir.used_bytes(self._tables.root) - still
 
 
 def _written(table: Table, parts: Iterable[tuple[int, Iterable[pa.Table]]]) -> list[DataFile]:

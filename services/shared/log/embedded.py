@@ -170,6 +170,11 @@ class SqliteLog:
         rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())
         return DeadLetter(*rows[0]) if len(rows) == 1 else None
 
+    async def count_deadletters(self) -> int:
+        sql = "SELECT count(*) FROM deadletters"
+        [(kept,)] = await self._database.read(lambda c: c.execute(sql).fetchall())
+        return int(kept)
+
     async def remove_deadletters(self, hashes: Sequence[str]) -> None:
         def work(connection: Connection) -> None:
             sql = "DELETE FROM deadletters WHERE hash = ?"

@@ -25,6 +25,8 @@ from services.shared.runtime.exits import Refused
 FORMAT: Final = 1
 OWN: Final = frozenset({"live", "demo"})
 """Sources that are no recording; any other source is a recording's path."""
+PARTS: Final = ("log", "speed", "batch", "lake")
+OTHER: Final = "other"
 _NAME: Final = "bvw.json"
 # A new file system has this in it.
 _NOT_OURS_BUT_EMPTY: Final = frozenset({"lost+found"})
@@ -77,12 +79,22 @@ def free_bytes(path: Path) -> int:
 
 
 def used_bytes(path: Path) -> int:
-    """What the files below the path take of the disk."""
-    return sum(
-        _bytes_of(os.path.join(folder, file))  # noqa: PTH118 - many files, no object for each
+    """How long the files below the path are, or the file itself is."""
+    files = (
+        os.path.join(folder, file)  # noqa: PTH118 - many files, no object for each
         for folder, _, files in os.walk(path)
         for file in files
     )
+    return sum(map(_bytes_of, [path] if path.is_file() else files))
+
+
+def used_by_part(path: Path) -> dict[str, int]:
+    """The same for each part of a data directory; together that is all of it."""
+    used = dict.fromkeys((*PARTS, OTHER), 0)
+    for entry in path.iterdir():
+        part = entry.name.partition(".")[0]
+        used[part if part in PARTS else OTHER] += used_bytes(entry)
+    return used
 
 
 def _create(path: Path, source: str) -> None:
@@ -156,8 +168,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _bytes_of(file: str) -> int:
+def _bytes_of(file: Path | str) -> int:
     try:
-        return os.lstat(file).st_blocks * 512
+        return os.lstat(file).st_size
     except FileNotFoundError:  # files come and go while a source runs
         return 0

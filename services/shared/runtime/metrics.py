@@ -65,9 +65,6 @@ EVENTS_FILTERED = _counter(
     "bvw_events_filtered_total", "Events left out by a collection filter.", "filter"
 )
 CANARIES = _counter("bvw_canaries_total", "Canary events: the stream is alive.")
-SOURCE_RESTARTS = _counter(
-    "bvw_source_restarts_total", "Connections to the source opened again.", "cause"
-)
 LAST_EVENT_TIMESTAMP = _gauge(
     "bvw_last_event_timestamp_seconds", "Event time of the newest event received."
 )

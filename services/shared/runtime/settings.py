@@ -108,9 +108,6 @@ class Settings(BaseSettings):
         pattern=r"^(max|[1-9][0-9]{0,5})$",
         coerce_numbers_to_str=True,
     )
-    contact: str = _setting(
-        "", "Mail address or page of whoever runs this, for the source's operators.", "text"
-    )
     projects: List = _setting(
         (), "Projects to collect, as globs such as pt.* or *.wikipedia.", _LIST
     )
@@ -155,9 +152,6 @@ class Settings(BaseSettings):
     )
     log_retention_margin: Duration = _duration(
         "7d", "How much longer than the dedupe window the log keeps events."
-    )
-    index_delay: Duration = _duration(
-        "250ms", "The speed layer indexes an event within this of its append."
     )
     document_keep: Duration = _duration(
         "24h", "Log time after which a speed document shrinks to its id and position."

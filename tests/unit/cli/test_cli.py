@@ -15,7 +15,7 @@ from services.cli import options
 from services.shared.runtime.exits import Exit
 
 HEAVY = {
-    "aiohttp", "pyarrow", "pyiceberg", "nltk", "stopwordsiso", "sqlite3", "vl_convert", "numpy",
+    "aiohttp", "pydantic", "pyarrow", "pyiceberg", "nltk", "stopwordsiso", "sqlite3", "vl_convert", "numpy",
 }  # fmt: skip
 VERBS = {path.stem for path in Path(cli.__file__).parent.glob("*.py")} - {
     "__init__", "main", "options",

@@ -43,16 +43,16 @@ def test_each_source_beats_the_one_before(folder: Path, monkeypatch: pytest.Monk
 def test_every_value_tells_its_origin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _file(folder, "port = 1\npage_limit = 5", "other.toml")
     monkeypatch.setenv("BVW_PORT", "2")
-    (folder / "mail").write_text("me@example.org\n")
-    monkeypatch.setenv("BVW_CONTACT_FILE", str(folder / "mail"))
+    (folder / "address").write_text("127.0.0.2\n")
+    monkeypatch.setenv("BVW_HOST_FILE", str(folder / "address"))
     loaded = Settings.load(path, {"types": "edit,new", "data_dir": "here"})
     origins = {origin.name: origin for origin in loaded.origins()}
     assert origins["port"] == Origin("port", "2", "BVW_PORT")
     assert origins["page_limit"] == Origin("page_limit", "5", str(path))
-    assert origins["contact"] == Origin("contact", "me@example.org", "BVW_CONTACT_FILE")
+    assert origins["host"] == Origin("host", "127.0.0.2", "BVW_HOST_FILE")
     assert origins["types"] == Origin("types", "edit,new", "--types")
     assert origins["data_dir"].origin == "--data"
-    assert origins["host"].origin == settings.DEFAULT
+    assert origins["partitions"].origin == settings.DEFAULT
     assert origins.keys() == Settings.model_fields.keys()
 
 
@@ -122,13 +122,13 @@ def test_values_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("BVW_NAMESPACES", "0,1")
     monkeypatch.setenv("BVW_DISK_BUDGET", "500 MB")
     monkeypatch.setenv("BVW_LOG_LEVEL", "DEBUG")
-    monkeypatch.setenv("BVW_INDEX_DELAY", "100ms")
+    monkeypatch.setenv("BVW_DEDUPE_WINDOW", "100ms")
     loaded = Settings.load()
     assert loaded.projects == ("pt.*", "*.wikipedia")
     assert loaded.namespaces == (0, 1)
     assert loaded.disk_budget == 500_000_000
     assert loaded.log_level == "debug"
-    assert loaded.index_delay == pytest.approx(0.1)
+    assert loaded.dedupe_window == pytest.approx(0.1)
 
 
 def test_a_file_takes_lists_and_numbers(folder: Path) -> None:

@@ -23,6 +23,7 @@ from tests.unit.speed.conftest import DAY_MS, NOW, Scene
 from tests.unit.speed.made import PARTITIONS, entry
 
 ROOT = Path(__file__).parents[3]
+INDEXED_WITHIN = 0.25  # seconds after the append
 
 
 async def begun(scene: Scene) -> None:
@@ -45,7 +46,7 @@ async def test_an_empty_log_is_followed_from_its_start_and_nothing_is_missing(
     await scene.stop()
 
 
-async def test_an_event_is_visible_within_the_index_delay(scene: Scene) -> None:
+async def test_an_event_is_visible_within_a_quarter_of_a_second(scene: Scene) -> None:
     scene.start()
     await scene.append("first")
     await scene.caught_up()  # word lists and stemmers are there from here on
@@ -54,7 +55,7 @@ async def test_an_event_is_visible_within_the_index_delay(scene: Scene) -> None:
         await scene.append(f"event {n}")
         await scene.caught_up()
         taken = asyncio.get_running_loop().time() - before
-        if taken < scene.settings.index_delay:
+        if taken < INDEXED_WITHIN:
             break
     else:
         pytest.fail(f"five times in a row it took too long, at last {taken} s")

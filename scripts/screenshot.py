@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 MARGIN = 20
 PATIENCE = 120_000  # ms until the first batch run has ended
@@ -49,7 +49,7 @@ def picture(page: Page, url: str, file: Path, width: int) -> None:
         timeout=PATIENCE
     )
     page.wait_for_selector("#course-chart svg path")
-    page.wait_for_function("!document.querySelector('main [aria-busy]')")
+    expect(page.locator("main [aria-busy]")).to_have_count(0)
     end = page.locator("#pages").evaluate("pages => pages.getBoundingClientRect().bottom")
     page.set_viewport_size({"width": width, "height": round(end) + MARGIN})
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,10 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
-from playwright.async_api import Page, Playwright, Request, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, async_playwright, expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser, a context for each test
 
 PATIENCE = 20_000  # ms that a look at the page may take on a busy machine
 HOSTILE = (
@@ -168,27 +171,28 @@ def served(recording: Path) -> Iterator[Served]:
         yield served
 
 
-@asynccontextmanager
-async def _browsing(
-    playwright: Playwright, chromium: str, served: Served, **context: Any
-) -> AsyncIterator[Watched]:
-    browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-    page = await (await browser.new_context(**context)).new_page()
-    await page.add_init_script(WATCH)
-    watched = _watch(page, served.url)
-    try:
-        yield watched
-        await watched.finish()
-    finally:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
         await browser.close()
 
 
-@pytest.fixture
-async def browse(chromium: str, served: Served) -> AsyncIterator[Watched]:
-    async with (
-        async_playwright() as playwright,
-        _browsing(playwright, chromium, served) as watched,
-    ):
+@asynccontextmanager
+async def _browsing(browser: Browser, served: Served, **context: Any) -> AsyncIterator[Watched]:
+    """A page that knows nothing of other tests."""
+    async with await browser.new_context(**context) as fresh:
+        page = await fresh.new_page()
+        await page.add_init_script(WATCH)
+        watched = _watch(page, served.url)
+        yield watched
+        await watched.finish()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browse(browser: Browser, served: Served) -> AsyncIterator[Watched]:
+    async with _browsing(browser, served) as watched:
         yield watched
 
 
@@ -276,6 +280,23 @@ async def test_strangers_texts_stay_text(browse: Watched) -> None:
     assert all(link.startswith("https://pt.wikipedia.org/") for link in links)
 
 
+async def test_a_short_course_is_drawn_by_minutes_and_a_grown_one_by_hours_again(
+    browse: Watched,
+) -> None:
+    page = await browse.open()
+    await expect(page.locator("#course-note")).to_contain_text("by minute", timeout=PATIENCE)
+    suited = """async ([granularity, steps]) => {
+      const spans = await import("/static/span.js");
+      const day = { start: Date.UTC(2023, 10, 14), end: Date.UTC(2023, 10, 15), granularity: "hourly" };
+      const course = Array.from({ length: steps }, () => ({ edits: { user: 1 } }));
+      return spans.suited(day, { granularity, course }, { minutesFrom: 0 });
+    }"""
+    assert await page.evaluate(suited, ["hourly", 3]) == "minutely"
+    assert await page.evaluate(suited, ["hourly", 4]) == "hourly"
+    assert await page.evaluate(suited, ["minutely", 180]) == "minutely"
+    assert await page.evaluate(suited, ["minutely", 181]) == "hourly", "a stream has gone on"
+
+
 async def test_an_unknown_wiki_gets_no_link(browse: Watched) -> None:
     page = await browse.open("/?project=evil.example")
     row = page.locator("#feed li")
@@ -294,6 +315,19 @@ async def test_choices_are_in_the_address_and_back_undoes_them(browse: Watched) 
     await page.go_back()
     await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
     await expect(page.locator("#project")).to_have_value("all-projects")
+
+
+async def test_a_span_without_edits_says_so_and_draws_nothing(browse: Watched) -> None:
+    page = await browse.open("/?span=dates&first=2020-01-01&last=2020-01-02")
+    await expect(page.locator("#sentence")).to_have_text(
+        "No edits here in this span. Choose another span or project."
+    )
+    await expect(page.locator("#course")).to_be_hidden()
+    await page.locator("#controls label", has_text="All").last.click()
+    await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
+    marks = page.locator("#course-chart svg .mark-area path")
+    await expect(marks).to_have_count(len(EDITS), timeout=PATIENCE)
+    await expect(marks.first).to_be_visible()
 
 
 async def test_search_finds_and_says_when_there_is_nothing(browse: Watched) -> None:
@@ -321,13 +355,10 @@ async def test_prove_it_recounts(browse: Watched) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_phone_shows_everything_without_scrolling_sideways(
-    chromium: str, served: Served, scheme: str
+    browser: Browser, served: Served, scheme: str
 ) -> None:
     viewport = {"width": 390, "height": 800}
-    async with (
-        async_playwright() as playwright,
-        _browsing(playwright, chromium, served, viewport=viewport, color_scheme=scheme) as watched,
-    ):
+    async with _browsing(browser, served, viewport=viewport, color_scheme=scheme) as watched:
         page = await watched.open()
         await expect(page.locator("#course-chart svg")).to_be_visible(timeout=PATIENCE)
         await expect(page.locator("main [aria-busy]")).to_have_count(0, timeout=PATIENCE)
@@ -335,16 +366,12 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(
 
 
 async def test_a_server_that_is_gone_is_said_and_the_numbers_stay(
-    chromium: str, recording: Path
+    browser: Browser, recording: Path
 ) -> None:
-    async with async_playwright() as playwright:
+    async with await browser.new_context() as fresh:
+        page = await fresh.new_page()
         with _up(recording, recording.parent / "other") as served:
-            browser = await playwright.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox"]
-            )
-            page = await browser.new_page()
             await page.goto(served.url)
             await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
         await expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=PATIENCE)
         await expect(page.locator("#sentence b")).to_have_text("101")
-        await browser.close()

@@ -135,12 +135,14 @@ async function endOfData(last, signal) {
 async function askShare(span, facts, signal) {
   const query = { project: state.project, ...parts.bounds(span) };
   const key = JSON.stringify([query, state.span]);
-  let granularity = fine === key ? "minutely" : span.granularity;
-  let share = await api.ask("/v1/share", { ...query, by: "class", granularity }, { signal });
-  const finer = fine === key ? null : spans.finer(span, share.course, facts);
-  if (finer) {
-    [fine, granularity] = [key, "minutely"];
-    share = await api.ask("/v1/share", { ...query, by: "class", granularity }, { signal });
+  const by = (/** @type {string} */ granularity) =>
+    api.ask("/v1/share", { ...query, by: "class", granularity }, { signal });
+  const minutes = fine === key && span.start >= facts.minutesFrom;
+  let share = await by(minutes ? "minutely" : span.granularity);
+  const suited = spans.suited(span, share, facts);
+  if (suited !== share.granularity) {
+    fine = suited === "minutely" ? key : "";
+    share = await by(suited);
   }
   asked = {
     state,
@@ -162,7 +164,7 @@ async function drawParts(share, signal) {
   const now = asked;
   const key = JSON.stringify([now.query, state.course]);
   if (share !== shareDrawn || key !== shareKey) {
-    find("main").classList.remove("blank");
+    find("main").className = share.edits ? "" : "none";
     drawShare(share, now);
     parts.ready("share");
     drawCourse(share, now).then(() => parts.ready("course"), (error) => parts.failed("course", error));
@@ -185,7 +187,7 @@ function waiting(status, signal) {
 
 /** In place of the sentence, where there is none. @param {string} text */
 function unanswered(text) {
-  find("main").classList.add("blank");
+  find("main").className = "blank";
   find("#sentence").replaceChildren(h("span", { class: "plain" }, text));
   say(find("#covers"), "");
   find("#bar").replaceChildren();

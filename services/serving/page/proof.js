@@ -93,7 +93,7 @@ function gaps(found) {
 export async function prove() {
   const button = find("#prove");
   button.disabled = true;
-  verdict("busy", "Counting every event again…");
+  verdict("busy", "Counting every event again. With many events this takes a minute or more…");
   try {
     let result = await api.post("/v1/audit");
     while (result.state === "running") {

@@ -9,6 +9,7 @@ import * as format from "./format.js";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const FEW = 3; // hours that would be drawn as a bar or two
 
 /**
  * @typedef {object} Facts
@@ -66,16 +67,16 @@ function withSteps(start, end, facts) {
 }
 
 /**
- * The same span in minutes, where hours would draw only a bar or two and minutes are kept.
- * @param {Span} span @param {{timestamp: string, edits: Record<string, number>}[]} course @param {Facts} facts
- * @returns {Span | null}
+ * The granularity that a course is drawn in: minutes where hours would draw only a bar or two and
+ * minutes are kept, and hours again once there are more of them.
+ * @param {Span} span @param {{granularity: string, course: {timestamp: string, edits: Record<string, number>}[]}} share as asked
+ * @param {Facts} facts
  */
-export function finer(span, course, facts) {
-  const filled = trimmed(course);
-  const small = span.granularity === "hourly" && filled.length > 0 && filled.length <= 3;
-  return small && span.end - span.start <= DAY && span.start >= facts.minutesFrom
-    ? { ...span, granularity: "minutely" }
-    : null;
+export function suited(span, { granularity, course }, facts) {
+  const filled = trimmed(course).length;
+  if (granularity === "minutely") return filled > FEW * 60 ? span.granularity : granularity;
+  const few = granularity === "hourly" && filled > 0 && filled <= FEW;
+  return few && span.end - span.start <= DAY && span.start >= facts.minutesFrom ? "minutely" : granularity;
 }
 
 /**

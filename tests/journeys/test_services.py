@@ -116,7 +116,7 @@ def test_a_taken_port_is_one_line_with_the_way_out(tmp_path: Path, live: Source)
         ended = harness.bvw(
             "up", *live, "--data", tmp_path / "data", "--port", port, *QUIET, code=75
         )
-    (line,) = ended.err.splitlines()
+    (line,) = [said for said in ended.err.splitlines() if said.startswith("bvw:")]
     assert str(port) in line
     assert "--port" in line
 

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import hypothesis
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
@@ -27,9 +26,6 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
-# How long an example takes says how busy the machine is, not whether the law holds.
-hypothesis.settings.register_profile("product", deadline=None)
-hypothesis.settings.load_profile("product")
 
 _OURS = ("BVW_RECORDINGS", "BVW_REQUIRE", "BVW_TEST_")
 

@@ -14,6 +14,7 @@ from services.serving.pin import Pin
 from services.shared.batchview.port import BatchView
 from services.shared.cache.port import Cache
 from services.shared.domain import hll
+from services.shared.domain.positions import upper
 from services.shared.domain.query import Condition, Having, OneOf, Query
 from services.shared.domain.views import BY_NAME, EDITS, Key, Rows, add, registers_of
 from services.shared.runtime import metrics
@@ -119,9 +120,11 @@ class Answers:
         )
 
     async def _speed_sums(self, pin: Pin, query: Query) -> Rows:
-        if pin.since == pin.until:
+        # A view that begins after the horizon makes the pin partial, and answers from there on.
+        since = upper(pin.since, pin.floor)
+        if since == pin.until:
             return {}
-        return await self._speed.sums(query, pin.since, pin.until)
+        return await self._speed.sums(query, since, pin.until)
 
     async def _batch_sums(self, pin: Pin, query: Query) -> Rows:
         if not pin.generation.segments:

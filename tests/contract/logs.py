@@ -1,4 +1,4 @@
-"""The event logs that the contract runs over; a new adapter adds itself to `BACKENDS`.
+"""The event logs that the contract runs over; a new adapter adds itself to `backend_of`.
 
 As a program it appends like another process would:
 
@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import pytest
-
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import Cursor, Entry, EventLog
 from services.shared.runtime import crash
 from services.shared.runtime.clock import Clock, SystemClock
+from tests.contract.backends import chosen
 
 
 class Backend(Protocol):
@@ -54,9 +53,7 @@ class Embedded:
 
 
 def backend_of(name: str, folder: Path) -> Backend:
-    if name != "embedded":
-        pytest.fail(f"there is no event log of the backend {name!r}")
-    return Embedded(str(folder / "log.db"))
+    return chosen("event log", name, {"embedded": Embedded})(str(folder / "log.db"))
 
 
 async def _append(backend: Backend, name: str, count: int, size: int) -> None:

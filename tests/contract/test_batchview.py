@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -22,6 +20,7 @@ from services.shared.domain.identity import day_start
 from services.shared.domain.query import Between, Condition, Having, OneOf, Query
 from services.shared.domain.views import (
     EDITS,
+    MINUTES,
     PAGES,
     VIEWS,
     Document,
@@ -35,6 +34,8 @@ from services.shared.domain.views import (
 )
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
+from tests.contract.backends import chosen
+from tests.deaths import died
 from tests.unit.batch.made import DAYS, PROJECTS, all_registers, all_rows, documents
 
 Opener = Callable[[], Awaitable[BatchView]]
@@ -48,19 +49,26 @@ def clock() -> ManualClock:
     return ManualClock(NOW)
 
 
-@pytest.fixture(params=["embedded"])
-async def opener(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
-) -> AsyncIterator[Opener]:
+async def embedded(folder: Path, clock: ManualClock) -> BatchView:
+    return await SqliteBatchView.open(folder / "batch.db", clock)
+
+
+async def opened(backend: str, folder: Path, clock: ManualClock) -> BatchView:
+    """The view that `folder` stands for."""
+    return await chosen("batch view", backend, {"embedded": embedded})(folder, clock)
+
+
+@pytest.fixture
+async def opener(backend: str, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opener]:
     """Opens the same view once more, as another process would."""
     async with AsyncExitStack() as stack:
 
-        async def embedded() -> BatchView:
-            view = await SqliteBatchView.open(tmp_path / "batch.db", clock)
+        async def open_it() -> BatchView:
+            view = await opened(backend, tmp_path, clock)
             stack.push_async_callback(view.close)
             return view
 
-        yield {"embedded": embedded}[request.param]
+        yield open_it
 
 
 @pytest.fixture
@@ -208,9 +216,11 @@ parts = st.lists(st.lists(documents(), max_size=12), min_size=1, max_size=4)
 
 @given(parts=parts, days=st.none() | st.lists(st.sampled_from(DAYS), max_size=2))
 @settings(max_examples=40, deadline=None)
-async def test_combining_is_adding(parts: list[list[Document]], days: list[int] | None) -> None:
+async def test_combining_is_adding(
+    backend: str, parts: list[list[Document]], days: list[int] | None
+) -> None:
     with TemporaryDirectory() as directory:
-        view = await SqliteBatchView.open(Path(directory) / "batch.db", ManualClock(NOW))
+        view = await opened(backend, Path(directory), ManualClock(NOW))
         segments = [segment(f"s{i}", i, i + 1) for i in range(len(parts))]
         for each, taken in zip(segments, parts, strict=True):
             await view.stage(
@@ -246,6 +256,22 @@ async def test_combining_leaves_out_minutes_that_nobody_can_ask_for(view: BatchV
     assert [key[2] for key, _ in rows] == [minute + 1]
 
 
+async def test_minutes_before_the_generations_first_are_in_no_answer(view: BatchView) -> None:
+    minute = day_start(DAY) // 60
+    who = ("user", 0, 0, "content", "edit")
+    part = segment("a", 0, 1)
+    rows = [(("p", DAY, minute + n, *who), (1, 5, 5, 0, 0)) for n in range(3)]
+    await view.stage(part, {"minutes": rows, "edits": rows}, {})
+    generation = await publish(view, part, minutes_from=minute + 1)
+    query = Query(MINUTES, ("minute",))
+    later = [((minute + n,), (1, 5, 5, 0, 0)) for n in (1, 2)]
+    assert await view.sums(generation, query) == dict(later)
+    assert await view.sums(generation, Query(MINUTES)) == {(): (2, 10, 10, 0, 0)}
+    assert await view.top(generation, query, measure="edits", limit=9) == later
+    assert await view.count(generation, query, Having("edits", 1)) == 2
+    assert (await view.sums(generation, Query(EDITS)))[()][0] == 3, "hours are kept for ever"
+
+
 async def test_sizes_are_the_rows_that_combining_would_copy(view: BatchView) -> None:
     parts = [segment("a", 0, 1), segment("b", 1, 2)]
     await view.stage(parts[0], {"pages": [(page("p", t), ONE) for t in "ABC"]}, {})
@@ -270,7 +296,7 @@ async def test_a_segment_larger_than_a_transaction(view: BatchView) -> None:
 @given(parts=parts, data=st.data())
 @settings(max_examples=60, deadline=None)
 async def test_answers_are_what_grouping_the_sum_gives(
-    parts: list[list[Document]], data: st.DataObject
+    backend: str, parts: list[list[Document]], data: st.DataObject
 ) -> None:
     declared = data.draw(st.sampled_from(VIEWS))
     query = data.draw(queries(declared))
@@ -283,7 +309,7 @@ async def test_answers_are_what_grouping_the_sum_gives(
         total = add(total, all_rows(taken)[declared.name])
     expected = naive(total, query, minutes_from)
     with TemporaryDirectory() as directory:
-        view = await SqliteBatchView.open(Path(directory) / "batch.db", ManualClock(NOW))
+        view = await opened(backend, Path(directory), ManualClock(NOW))
         await view.begin(first("log", 1, 0))
         segments = [segment(f"s{i}", i, i + 1) for i in range(len(parts))]
         for each, taken in zip(segments, parts, strict=True):
@@ -369,10 +395,10 @@ async def test_a_hundred_thousand_keys_are_looked_up_at_once(view: BatchView) ->
 @given(parts=parts)
 @settings(max_examples=25, deadline=None)
 async def test_registers_are_the_union_of_what_the_conditions_leave(
-    parts: list[list[Document]],
+    backend: str, parts: list[list[Document]]
 ) -> None:
     with TemporaryDirectory() as directory:
-        view = await SqliteBatchView.open(Path(directory) / "batch.db", ManualClock(NOW))
+        view = await opened(backend, Path(directory), ManualClock(NOW))
         await view.begin(first("log", 1, 0))
         segments = [segment(f"s{i}", i, i + 1) for i in range(len(parts))]
         for each, taken in zip(segments, parts, strict=True):
@@ -468,30 +494,20 @@ async def test_size_is_what_it_takes(view: BatchView) -> None:
 
 # Crashes (embedded: the adapter that runs in our process)
 
-_DIES = """
-import asyncio, sys
-from pathlib import Path
-from services.shared.batchview.embedded import SqliteBatchView
-from services.shared.domain.generation import Generation, Segment
-from services.shared.runtime import crash
-from services.shared.runtime.clock import ManualClock
 
-async def main():
-    view = await SqliteBatchView.open(Path(sys.argv[1]), ManualClock(1_700_000_000))
-    crash.arm(sys.argv[2])
+async def grow_and_tidy_up(path: Path) -> None:
+    """A segment more, added up with the one before and published; then what is old goes."""
+    view = await SqliteBatchView.open(path, ManualClock(NOW))
     old = await view.current()
-    part = Segment("new", (1,), (2,), "1")
-    rows = [(("p", 20240229, f"{i:06}", "user", "content"), (1, 1, 1)) for i in range(60_000)]
+    assert old is not None
+    part = segment("new", 1, 2)
+    rows = [(page("p", f"{i:06}"), ONE) for i in range(60_000)]
     await view.stage(part, {"pages": rows}, {})
-    both = Segment("both", (0,), (2,), "1")
+    both = segment("both", 0, 2)
     await view.combine([*old.segments, part], both, minutes_from=0)
-    await view.publish(old.number, Generation(2, "log", (both,), (2,), (0,), 0, 1_700_000_000_000))
-    await view.remove(1_700_000_000_001)
-    crash.arm("")
+    await view.publish(old.number, Generation(2, "log", (both,), (2,), (0,), 0, NOW * 1000))
+    await view.remove(NOW * 1000 + 1)
     await view.close()
-
-asyncio.run(main())
-"""
 
 
 @pytest.mark.parametrize(
@@ -512,10 +528,7 @@ async def test_a_reader_after_a_crash_sees_a_whole_generation(
     await view.begin(first("log", 1, 0))
     await publish_pages(view, {page("p", "A"): ONE})
     await view.close()
-    died = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", _DIES, str(path), point], check=False, timeout=60
-    )
-    assert died.returncode == (Exit.CRASHED if point else 0)
+    assert await died(grow_and_tidy_up, path, at=point) == (Exit.CRASHED if point else 0)
     view = await SqliteBatchView.open(path, clock)
     current = await view.current()
     assert current is not None

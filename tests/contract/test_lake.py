@@ -15,6 +15,7 @@ from services.shared.lake import schemas
 from services.shared.lake.embedded import IcebergLake
 from services.shared.lake.port import DEFINED, RAW, TABLES, Horizon, Lake, Stale
 from services.shared.runtime.clock import ManualClock
+from tests.contract.backends import chosen
 from tests.unit.lake.rows import (
     DAY,
     LOG,
@@ -36,10 +37,8 @@ def clock() -> ManualClock:
     return ManualClock(1_700_000_000)
 
 
-@pytest.fixture(params=["embedded"])
-async def opener(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
-) -> AsyncIterator[Opener]:
+@pytest.fixture
+async def opener(backend: str, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opener]:
     """Opens the same lake once more, as another process would."""
     async with AsyncExitStack() as stack:
 
@@ -48,7 +47,7 @@ async def opener(
             stack.push_async_callback(lake.close)
             return lake
 
-        yield {"embedded": embedded}[request.param]
+        yield chosen("lake", backend, {"embedded": embedded})
 
 
 @pytest.fixture
@@ -67,6 +66,16 @@ async def test_a_lake_begins_where_it_is_told(lake: Lake) -> None:
     assert [await lake.horizon(table) for table in TABLES] == [at(0, 0)] * 3
     assert await lake.days() == []
     assert await lake.expired() == []
+
+
+async def test_a_lake_that_has_not_begun_holds_nothing(opener: Opener) -> None:
+    lake = await opener()
+    assert await lake.days() == []
+    assert await lake.expired() == []
+    assert await held(lake, RAW) == await held(lake, RAW, Span((0, 0), (9, 9))) == []
+    assert await held(lake, DEFINED, days=[DAY]) == []
+    with pytest.raises(ValueError, match="has no table"):
+        await lake.horizon(RAW)
 
 
 async def test_beginning_again_changes_nothing(lake: Lake) -> None:

@@ -266,6 +266,20 @@ async def test_what_was_trimmed_is_out_of_range(log: EventLog) -> None:
     assert await log.start() == start
 
 
+async def test_a_trim_into_a_hole_leaves_who_stands_there_in_range(
+    place: Backend, log: EventLog
+) -> None:
+    first, second = in_partition(1, 10)[:5], in_partition(1, 10)[5:]
+    await log.append(first)
+    (_, hole, *_) = await log.stable_end()
+    await place.make_hole(1, 1000)
+    await log.append(second)
+    inside = (0, hole + 500, 0, 0)
+    await log.trim(inside)
+    batch = await log.read(inside, limit=100)
+    assert [record.key for record in batch.records] == [entry.key for entry in second]
+
+
 async def test_log_time_never_goes_back(log: EventLog, clock: ManualClock) -> None:
     await log.append(entries(1))
     noon = await log.time()

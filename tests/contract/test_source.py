@@ -17,6 +17,7 @@ from services.collector.source.port import Frame, Source
 from services.collector.source.recorded import Recorded
 from services.collector.source.synthetic import Synthetic
 from services.shared.runtime.clock import ManualClock, SystemClock
+from tests.contract.backends import chosen
 
 EVENTS = 1_200
 MOST_PAYLOADS = 500
@@ -80,8 +81,8 @@ SOURCES = {**RECORDED, "simulated": _simulated}
 
 
 @pytest.fixture(params=SOURCES)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    return SOURCES[request.param](tmp_path / "source")
+def opener(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Opener:
+    return chosen("source", backend, {"embedded": SOURCES})[request.param](tmp_path / "source")
 
 
 async def read(opener: Opener, cursor: str | None = None) -> list[Frame]:
@@ -95,6 +96,7 @@ def payloads(frames: list[Frame]) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", RECORDED)
 async def test_a_recording_gives_its_lines(kind: str, tmp_path: Path) -> None:
+    """Only of a recording is it known what it must give."""
     assert payloads(await read(RECORDED[kind](tmp_path / "source"))) == _payloads()
 
 

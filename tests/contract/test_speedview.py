@@ -1,7 +1,5 @@
 """What every speed view promises (services/shared/speedview/port.py), over every adapter."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -15,9 +13,12 @@ from services.shared.domain.positions import Vector
 from services.shared.domain.query import Between, Condition, OneOf, Query
 from services.shared.domain.views import EDITS, PAGES, VIEWS, WORDS, Rows, View, rows_of
 from services.shared.runtime.exits import Exit
+from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import Indexed, Search, SpeedView, Visible
 from services.shared.text import search_terms
+from tests.contract.backends import chosen
+from tests.deaths import died
 from tests.unit.speed.made import END, MORNING, START, at, logs, winners
 
 LOG = "log-1"
@@ -30,8 +31,8 @@ law = settings(
 )
 
 
-@pytest.fixture(params=["embedded"])
-async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
+@pytest.fixture
+async def opener(backend: str, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens the same view once more, as another process would."""
     async with AsyncExitStack() as stack:
 
@@ -40,7 +41,7 @@ async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             stack.push_async_callback(view.close)
             return view
 
-        yield {"embedded": embedded}[request.param]
+        yield chosen("speed view", backend, {"embedded": embedded})
 
 
 @pytest.fixture
@@ -115,6 +116,7 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
         size = data.draw(st.integers(1, len(order)))
         await view.write(order[:size], START, START)
         order = order[size:]
+    await view.write([], END, START)
     assert await everything(view) == untold(winners(log))
     for of in VIEWS:
         expected = rows_of(of, (hit.document for hit in winners(log)))
@@ -123,7 +125,7 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
 
 async def test_a_copy_beaten_after_it_was_found_is_in_no_search_and_no_sum(view: SpeedView) -> None:
     await view.write([at(0, 9, "x", title="Porto", net_bytes=9)], START, START)
-    await view.write([at(0, 3, "x", title="Lisboa", net_bytes=3)], START, START)
+    await view.write([at(0, 3, "x", title="Lisboa", net_bytes=3)], END, START)
     assert await found(view, "porto") == []
     assert await found(view, "lisboa") == ["Lisboa"]
     assert await view.sums(Query(PAGES, ("title",)), START, END) == {("Lisboa",): (1, 3, 3)}
@@ -138,7 +140,7 @@ async def test_sums_are_those_of_the_winners_in_the_span(
     view: SpeedView, log: list[Indexed], data: st.DataObject
 ) -> None:
     await view.begin(LOG, START, None)
-    await view.write(log, START, START)
+    await view.write(log, END, START)
     offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
     since, until = data.draw(offsets), data.draw(offsets)
     query = data.draw(st.sampled_from(VIEWS).flatmap(queries))
@@ -147,20 +149,52 @@ async def test_sums_are_those_of_the_winners_in_the_span(
 
 
 async def test_a_condition_may_have_very_many_values(view: SpeedView) -> None:
-    await view.write([at(0, 1, title="Lisboa"), at(1, 1, title="Ünïcödé 'n\" co")], START, START)
+    await view.write([at(0, 1, title="Lisboa"), at(1, 1, title="Ünïcödé 'n\" co")], END, START)
     titles = (*(f"page {n}" for n in range(100_000)), "Ünïcödé 'n\" co")
     rows = await view.sums(Query(PAGES, ("title",), (OneOf("title", titles),)), START, END)
     assert rows == {("Ünïcödé 'n\" co",): (1, 7, 7)}
 
 
 async def test_values_are_data_whatever_they_look_like(view: SpeedView) -> None:
-    await view.write([at(0, 1)], START, START)
+    await view.write([at(0, 1)], END, START)
     hostile = Query(EDITS, (), (OneOf("project", ("' OR 1=1 --", "pt.wikipedia') --")),))
     assert await view.sums(hostile, START, END) == {}
 
 
 async def test_nothing_sums_up_to_no_rows(view: SpeedView) -> None:
+    await view.write([], END, START)
     assert await view.sums(Query(WORDS), START, END) == {}
+
+
+async def test_a_span_has_its_first_position_and_not_its_last(view: SpeedView) -> None:
+    await view.write([at(p, n) for p in (0, 1) for n in range(5)], (5, 5), START)
+    for since, until, count in (((1, 4), (3, 5), 3), ((2, 2), (2, 3), 1), ((0, 0), (5, 5), 10)):
+        assert (await view.sums(Query(EDITS), since, until))[()][0] == count
+
+
+async def test_sums_are_exact_or_nothing(view: SpeedView) -> None:
+    """A view that has lost what somebody pinned must not answer without it."""
+    log = [at(0, 1), at(1, 1), at(0, 6), at(1, 6)]
+    await view.write(log, (8, 8), START)
+    total = Query(EDITS)
+    whole = await view.sums(total, START, (8, 8))
+    for until in ((9, 8), (8, 9)):
+        with pytest.raises(Unavailable):
+            await view.sums(total, START, until)
+    await view.begin(LOG, START, (8, 8))
+    with pytest.raises(Unavailable):
+        await view.sums(total, START, (8, 8))
+    await view.write(log[:2], (5, 5), START)
+    with pytest.raises(Unavailable):
+        await view.sums(total, (5, 0), (8, 5))
+    assert (await view.sums(total, (5, 0), (5, 5)))[()][0] == 1
+    await view.write(log[2:], (8, 8), START)
+    assert await view.sums(total, START, (8, 8)) == whole
+    await view.begin(LOG, (5, 0), None)
+    await view.write(log[1:], (8, 8), START)
+    with pytest.raises(Unavailable):
+        await view.sums(total, (4, 0), (8, 8))
+    assert (await view.sums(total, (5, 0), (8, 8)))[()][0] == 3
 
 
 # Visible
@@ -170,7 +204,9 @@ async def test_a_view_that_has_not_begun_vouches_for_nothing(opener: Opener) -> 
     fresh = await opener()
     assert await fresh.visible() is None
     assert await fresh.oldest() is None
-    assert await fresh.sums(Query(EDITS), START, END) == {}
+    with pytest.raises(Unavailable):
+        await fresh.sums(Query(EDITS), START, END)
+    assert await fresh.sums(Query(EDITS), START, START) == {}
     assert await everything(fresh) == []
     assert await fresh.shrink(END, END) == await fresh.forget(END) == 0
 
@@ -327,7 +363,7 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
 
 
 async def test_what_shrinks_leaves_its_id_so_that_a_later_copy_loses(view: SpeedView) -> None:
-    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 1, "z")], START, START)
+    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 1, "z")], END, START)
     assert await view.oldest() == 1_001
     assert await view.shrink((2, 9), (9_999, 1_001)) == 1
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
@@ -372,38 +408,19 @@ async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
 
 # Crashes
 
-DYING_WRITER = """
-import asyncio, sys
-from pathlib import Path
-from services.shared.runtime import crash
-from services.shared.speedview.embedded import SqliteSpeedView
-from tests.unit.speed.made import START, at
 
-async def main():
-    view = await SqliteSpeedView.open(Path(sys.argv[1]))
-    await view.begin("log-1", START, None)
-    crash.arm("speed.in-write:2")
+async def write_twice(path: Path) -> None:
+    view = await SqliteSpeedView.open(path)
+    await view.begin(LOG, START, None)
     await view.write([at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
     await view.write([at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
 
-asyncio.run(main())
-"""
-
 
 async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener: Opener) -> None:
-    run = [sys.executable, "-c", DYING_WRITER, str(tmp_path / "speed.db")]
-    assert await _code(run) == Exit.CRASHED
+    path = tmp_path / "speed.db"
+    assert await died(write_twice, path, at="speed.in-write:2") == Exit.CRASHED
     view = await opener()
     assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START)
     assert await everything(view) == untold([at(0, 1), at(0, 2)])
     await view.write([at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
     assert len(await everything(view)) == 4
-
-
-async def _code(command: list[str]) -> int:
-    import asyncio
-
-    process = await asyncio.create_subprocess_exec(
-        *command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2]
-    )
-    return await process.wait()

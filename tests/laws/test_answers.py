@@ -24,6 +24,7 @@ from services.shared.runtime import crash
 from tests.laws.world import World, event
 
 _numbers = st.lists(st.integers(0, 40), min_size=1, max_size=12)
+_free = st.sampled_from([0, 1, 1 << 40])
 _deaths = st.sampled_from(
     [
         "",
@@ -71,25 +72,33 @@ class Product(RuleBasedStateMachine):
     def die_indexing(self, limit: int) -> None:
         self.do(self.world.surviving(lambda: self.world.index(limit), "speed.in-write"))
 
-    @rule(piece=st.sampled_from([3, 10, 1000]), death=_deaths)
-    def run(self, piece: int, death: str) -> None:
-        self.do(self.world.surviving(lambda: self.world.run("run", piece), death))
+    @rule()
+    def come_back_with_delayed_writes(self) -> None:
+        self.do(self.world.write_delayed())
 
-    @rule(death=_deaths)
-    def rebuild(self, death: str) -> None:
-        self.do(self.world.surviving(lambda: self.world.run("rebuild", 1000), death))
+    @rule(piece=st.sampled_from([3, 10, 1000]), free=_free, death=_deaths)
+    def run(self, piece: int, free: int, death: str) -> None:
+        self.do(self.world.surviving(lambda: self.world.run("run", piece, free=free), death))
+
+    @rule(free=_free, death=_deaths)
+    def rebuild(self, free: int, death: str) -> None:
+        self.do(self.world.surviving(lambda: self.world.run("rebuild", 1000, free=free), death))
 
     @rule(seconds=st.sampled_from([-3600.0, -1.0, 0.5, 15.0, 45.0, 120.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.set(self.world.clock.now() + seconds)
 
     @rule()
-    def let_go(self) -> None:
-        self.do(self.world.let_go())
+    def everything_ages(self) -> None:
+        self.do(self.world.age())
 
-    @rule()
-    def lose_the_speed_view(self) -> None:
-        self.do(self.world.lose_speed_view())
+    @rule(death=st.sampled_from(["", "log.in-repack"]))
+    def let_go(self, death: str) -> None:
+        self.do(self.world.surviving(self.world.let_go, death))
+
+    @rule(death=st.sampled_from(["", "speed.rebuild-begun"]))
+    def lose_the_speed_view(self, death: str) -> None:
+        self.do(self.world.surviving(self.world.lose_speed_view, death))
 
     @rule()
     def keep_a_pin(self) -> None:

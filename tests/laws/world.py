@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,20 @@ from services.serving.pin import Pin, pin
 from services.shared import decode, documents
 from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.cache.embedded import MemoryCache
-from services.shared.domain import generation
+from services.shared.domain import generation, hll
 from services.shared.domain.change import Change
 from services.shared.domain.positions import Vector, reaches
 from services.shared.domain.query import Having, OneOf, Query
-from services.shared.domain.views import EDITORS, PAGES, VIEWS, WORDS, Rows, rows_of
+from services.shared.domain.views import (
+    EDITORS,
+    PAGES,
+    VIEWS,
+    WORDS,
+    Rows,
+    add,
+    registers_of,
+    rows_of,
+)
 from services.shared.lake.embedded import IcebergLake
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import Entry, Record
@@ -35,11 +45,13 @@ from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.duration import Duration
 from services.shared.runtime.settings import Settings
 from services.shared.speedview.embedded import SqliteSpeedView
+from services.shared.speedview.port import Indexed, Search
 from services.speed import rebuild, upkeep
-from services.speed.prepare import prepare
+from services.speed.prepare import Prepared, prepare
 
 START = 1_700_000_000
 WINDOW = 100.0
+WINDOW_MS = round(WINDOW * 1000)
 SETTINGS = Settings(
     dedupe_window=Duration.of(WINDOW),
     log_retention_margin=Duration.of(20),
@@ -58,6 +70,9 @@ class World:
     clock: ManualClock = field(default_factory=lambda: ManualClock(float(START)))
     stored: list[Record] = field(default_factory=list)
     horizons: list[Vector] = field(default_factory=list)
+    delayed: list[Prepared] = field(default_factory=list)
+    """Batches of the speed layer that a process had in its hands when it was thought dead."""
+    ticks: int = 0
 
     async def open(self) -> None:
         self.log = await SqliteLog.open(self.path / "log", partitions=2, clock=self.clock)
@@ -68,8 +83,7 @@ class World:
         self.answers = Answers(self.speed, self.batch, self.cache)
         now = round(self.clock.now() * 1000)
         await self.batch.begin(generation.first(self.log.identity, self.log.partitions, now))
-        window = round(WINDOW * 1000)
-        await rebuild.reconcile(self.log, self.speed, self.batch, window)
+        await rebuild.reconcile(self.log, self.speed, self.batch, WINDOW_MS)
 
     async def close(self) -> None:
         for store in (self.log, self.speed, self.batch, self.lake):
@@ -118,14 +132,32 @@ class World:
             part = prepared.documents[1::2][::-1]
             await self.speed.write(part, visible.positions, visible.times)
         await self.speed.write(prepared.documents, prepared.until, prepared.times)
-        if again:  # a zombie comes back with what it had
-            await self.speed.write(prepared.documents[::-1], visible.positions, visible.times)
+        if again:
+            self.delayed.append(prepared)
 
-    async def run(self, kind: Any, piece: int) -> None:
+    async def write_delayed(self) -> None:
+        """A zombie comes back with what it had."""
+        for prepared in self.delayed:
+            await self.speed.write(prepared.documents[::-1], prepared.until, prepared.times)
+        self.delayed.clear()
+
+    async def age(self) -> None:
+        """So much time passes, with a little life in it, that everything of before may go."""
+        for seconds in (WINDOW, SETTINGS.generation_keep):
+            self.clock.set(self.clock.now() + 1.1 * seconds)
+            self.ticks += 1
+            await self.append([event(1000 + self.ticks)])
+            await self.learn()
+            await self.index(100_000)
+            await self.run("run", 1000)
+        await self.let_go()
+
+    async def run(self, kind: Any, piece: int, *, free: int = 0) -> None:
         options = Options(
-            dedupe_window=round(WINDOW * 1000),
+            dedupe_window=WINDOW_MS,
             generation_keep=round(SETTINGS.generation_keep * 1000),
             piece=piece,
+            free_bytes=free,
         )
         await run_once(
             self.log, self.lake, self.batch, self.speed,
@@ -137,7 +169,7 @@ class World:
         await log_upkeep.shorten(self.log, self.speed, self.batch, SETTINGS, keep_margin=False)
 
     async def lose_speed_view(self) -> None:
-        await rebuild.begin(self.log, self.speed, self.batch, round(WINDOW * 1000), why="lost")
+        await rebuild.begin(self.log, self.speed, self.batch, WINDOW_MS, why="lost")
 
     # What must hold
 
@@ -154,27 +186,49 @@ class World:
                 found.setdefault(record.key, record)
         return found
 
-    def late(self, at: Pin) -> set[str]:
-        """Ids with a copy behind the horizon that came after the dedupe window: they may show."""
+    def late(self, at: Pin) -> list[Record]:
+        """Copies behind the horizon that came after the dedupe window: they may show."""
         first = self.winners(at.until)
-        return {
-            r.key
+        return [
+            r
             for r in self.stored
             if at.since[r.partition] <= r.offset < at.until[r.partition]
-            and r.appended_at - first[r.key].appended_at > WINDOW * 1000
-        }
+            and r.appended_at - first[r.key].appended_at > WINDOW_MS
+        ]
 
     async def check(self, at: Pin | None = None) -> Pin:
         at = at or await self.pinned()
-        winners = self.winners(at.until)
-        late = self.late(at)
-        # Late copies share projects with others, so whole answers are compared without them.
+        assert reaches(at.until, at.since), "as_of is never before the horizon"
+        winners, late = list(self.winners(at.until).values()), self.late(at)
+        whole = await asyncio.to_thread(_recounted, winners)
+        more = await asyncio.to_thread(_recounted, late)
+        for view in VIEWS:
+            answer = await self.answers.sums(at, Query(view, view.keys))
+            if late:
+                _between(whole[view.name], answer, add(whole[view.name], more[view.name]))
+            else:
+                assert answer == whole[view.name]
         if not late:
-            whole = await asyncio.to_thread(_recounted, list(winners.values()))
-            for view in VIEWS:
-                assert await self.answers.sums(at, Query(view, view.keys)) == whole[view.name]
             await self._check_tops(at, whole)
+            await self._check_distinct(at, whole)
+            await self._check_search(at, winners)
         return at
+
+    async def _check_distinct(self, at: Pin, whole: dict[str, Rows]) -> None:
+        for view in (PAGES, EDITORS):
+            groups = registers_of(view, whole[view.name]).values()
+            assert await self.answers.distinct(at, view.name, ()) == reduce(hll.add, groups, b"")
+
+    async def _check_search(self, at: Pin, winners: list[Record]) -> None:
+        """Every change behind the horizon is found, and whatever is found is the copy that counts."""
+        hits = await self.answers.search(at, Search(), limit=10_000, after=None)
+        found = [(hit.partition, hit.offset) for hit in hits]
+        counting = {(record.partition, record.offset): record for record in winners}
+        assert len(set(found)) == len(found)
+        behind = {place for place in counting if at.since[place[0]] <= place[1]}
+        assert behind <= set(found)
+        unsure = {r.key for r in self.stored if r.appended_at < max(at.times) - WINDOW_MS}
+        assert all(hit.document.change.id in unsure for hit in hits if _place(hit) not in counting)
 
     async def _check_tops(self, at: Pin, whole: dict[str, Rows]) -> None:
         for view, column in ((PAGES, "title"), (EDITORS, "user"), (WORDS, "stem")):
@@ -198,6 +252,16 @@ class World:
         if self.horizons:
             assert reaches(current.horizon, self.horizons[-1])
         self.horizons.append(current.horizon)
+
+
+def _place(hit: Indexed) -> tuple[int, int]:
+    return hit.partition, hit.offset
+
+
+def _between(low: Rows, answer: Rows, high: Rows) -> None:
+    """Each key counts as many changes as in `low`, or some more, but not more than in `high`."""
+    assert low.keys() <= answer.keys() <= high.keys()
+    assert all(low.get(key, (0,))[0] <= row[0] <= high[key][0] for key, row in answer.items())
 
 
 def _grouped(rows: Rows, column: int, query: Query, measure: str) -> Counter[Any]:

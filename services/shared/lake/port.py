@@ -11,6 +11,7 @@ Guarantees that every adapter keeps (tests/contract/test_lake.py):
 - **An id is taken once, at any age**: `known` finds ids also of event days whose rows have expired.
   The caller leaves known ids out of what it appends.
 - **Bound to one log**: `identity` is set with the first commit; another is refused.
+- A lake that has not begun is an empty one to readers; it has no horizon (ValueError).
 - `scan` returns the rows at positions in a range, or of event days, with the columns asked for.
 - `maintain` keeps the number of files bounded, expires snapshots and really removes the files that
   nothing refers to; a reader that has started keeps reading (files stay for a grace time).

@@ -103,10 +103,17 @@ class Tables:
 
     def load(self, name: str) -> Table:
         """The table as it is now."""
+        table = self.find(name)
+        if table is None:
+            raise ValueError(f"lake: {self.root} has no table {name}; call begin first")
+        return table
+
+    def find(self, name: str) -> Table | None:
+        """The same; None in a lake that has not begun."""
         try:
             table = self._catalog.load_table(name)
         except NoSuchTableError:
-            raise ValueError(f"lake: {self.root} has no table {name}; call begin first") from None
+            return None
         except FileNotFoundError as error:
             raise self._away(name, str(error.filename)) from None
         if table.location() != str(self._directory(name)):

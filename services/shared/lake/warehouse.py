@@ -99,14 +99,15 @@ class Warehouse:
         span: Span | None,
         days: Sequence[int] | None,
     ) -> Iterator[pa.Table]:
-        if (span is not None and positions.empty(span)) or (days is not None and not days):
+        nothing = (span is not None and positions.empty(span)) or (days is not None and not days)
+        table = None if nothing else self._tables.find(name)
+        if table is None:
             return iter(())
-        if span is None:
-            return self._on_days(name, days, columns)
-        table = self._tables.load(name)
-        held = tables.live(table, days)
-        met = [file for file in held if tables.meets(table, file, span)]
-        return files.read(met, schemas.ARROW[name], columns, _inside(span))
+        held, condition = tables.live(table, days), None
+        if span is not None:
+            held = [file for file in held if tables.meets(table, file, span)]
+            condition = _inside(span)
+        return files.read(held, schemas.ARROW[name], columns, condition)
 
     def _on_days(
         self,
@@ -120,7 +121,9 @@ class Warehouse:
         return files.read(held, schemas.ARROW[name], columns, condition, rows=rows)
 
     def days(self) -> list[Day]:
-        raw = self._tables.load(RAW)
+        raw = self._tables.find(RAW)
+        if raw is None:
+            return []
         rows: Counter[int] = Counter()
         newest: dict[int, int] = {}
         for file in tables.live(raw):
@@ -161,8 +164,8 @@ class Warehouse:
             tables.commit(ids, added=added)
 
     def expired(self) -> list[int]:
-        ids = self._tables.load(schemas.EXPIRED_IDS)
-        return sorted({tables.day_of(file) for file in tables.live(ids)})
+        ids = self._tables.find(schemas.EXPIRED_IDS)
+        return [] if ids is None else sorted({tables.day_of(file) for file in tables.live(ids)})
 
     def maintain(self, now: int) -> None:
         for name in _ALL:

@@ -23,6 +23,7 @@ from services.shared.domain.views import Rows, View
 from services.shared.runtime import crash
 from services.shared.runtime.bell import Bell
 from services.shared.runtime.database import Database
+from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview import finding, tables
 from services.shared.speedview.port import Indexed, Place, Search, SpeedView, Visible
 
@@ -204,12 +205,23 @@ def _move(connection: sqlite3.Connection, visible: Visible, until: Vector, times
 
 
 def _sums(connection: sqlite3.Connection, query: Query, since: Vector, until: Vector) -> Rows:
+    _check_vouched(connection, since, until)
     bounds = tables.spans(since, until)
     text, values = sql.sums(query, _source(query.view), _taken(query.view))
     spans = f"WITH spans(low, high) AS (VALUES {', '.join(['(?, ?)'] * len(bounds))})"
     return sql.rows(
         query, connection.execute(f"{spans} {text}", [*chain.from_iterable(bounds), *values])
     )
+
+
+def _check_vouched(connection: sqlite3.Connection, since: Vector, until: Vector) -> None:
+    """In the transaction of the answer: the view may have been emptied since the caller pinned it."""
+    visible = _visible(connection)
+    for partition, (low, high) in enumerate(zip(since, until, strict=True)):
+        if low < high and (
+            visible is None or low < visible.floor[partition] or high > visible.positions[partition]
+        ):
+            raise Unavailable("the speed view does not hold what the answer needs")
 
 
 def _source(view: View) -> str:

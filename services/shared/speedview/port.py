@@ -7,7 +7,9 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
 - **Visible.** `visible()` tells up to which positions everything is acknowledged AND found by
   `sums` and `search`. It is a prefix: it moves only over what a `write` has vouched for, and it
   moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
-  [since, until), which is exact for until <= visible.
+  [since, until). `sums` is exact or nothing: `Unavailable` for positions that the view does not
+  vouch for, which may be because it has been begun anew since the caller looked. `search` finds
+  what is there.
 - **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
 - May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
@@ -94,7 +96,7 @@ class SpeedView(Protocol):
         ...
 
     async def sums(self, query: Query, since: Vector, until: Vector) -> Rows:
-        """The query's sums over documents at positions in [since, until)."""
+        """The query's sums over documents at positions in [since, until). Raises `Unavailable`."""
         ...
 
     async def search(

@@ -22,6 +22,7 @@ from tests.unit.batch.conftest import (
     NOW,
     Stores,
     event,
+    options,
     recount,
     recounted_registers,
 )
@@ -115,6 +116,27 @@ async def test_what_an_earlier_run_took_in_but_did_not_publish_is_counted(stores
     await stores.append(*raws[6:])
     await stores.run()
     assert await stores.rows() == recount(raws)
+
+
+async def test_a_table_half_made_claims_no_later_log_time_than_it_has(stores: Stores) -> None:
+    for n in range(12):
+        await stores.append(event(n))
+        stores.clock.advance(10)
+    stop = asyncio.Event()
+
+    def stop_in_the_middle(run: Run) -> None:
+        if run.steps and run.steps[-1].name == "define" and run.steps[-1].rows_in:
+            stop.set()
+
+    with pytest.raises(Stopped):
+        await run_once(
+            stores.log, stores.lake, stores.batchview, None, clock=stores.clock, stop=stop,
+            options=options(piece=4), on_progress=stop_in_the_middle,
+        )  # fmt: skip
+    defined, end = await stores.lake.horizon(DEFINED), await stores.log.stable_end()
+    assert (0, 0) < defined.positions < end
+    rest = await stores.log.read(defined.positions, limit=100)
+    assert all(record.appended_at >= defined.times[record.partition] for record in rest.records)
 
 
 async def test_steps_are_recorded_as_they_went(stores: Stores) -> None:

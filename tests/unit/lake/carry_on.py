@@ -1,12 +1,9 @@
-"""Work on a lake that can be cut off anywhere and carried on: `carry_on.py ROOT CRASH_POINT`."""
+"""Work on a lake that can be cut off anywhere and carried on."""
 
-import asyncio
-import sys
 from pathlib import Path
 
 from services.shared.lake.embedded import IcebergLake
 from services.shared.lake.port import TABLES
-from services.shared.runtime import crash
 from services.shared.runtime.clock import ManualClock
 from tests.unit.lake.rows import DAY, LOG, at, rows, step
 
@@ -30,8 +27,3 @@ async def carry_on(root: Path) -> None:
     clock.advance(HOUR)
     await lake.maintain()
     await lake.close()
-
-
-if __name__ == "__main__":
-    crash.arm(sys.argv[2])
-    asyncio.run(carry_on(Path(sys.argv[1])))

@@ -1,7 +1,6 @@
 """A process that dies at any point of its work on the lake: the next one ends it, exactly."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,17 @@ from services.shared.lake.embedded import IcebergLake
 from services.shared.lake.port import CLEANED, DEFINED, RAW, TABLES
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
+from tests.deaths import died
 from tests.unit.lake import carry_on
 from tests.unit.lake.rows import DAY, LOG, at, digests, event_id, held, rows
 
-ROOT = Path(__file__).parents[3]
 BEGIN, APPENDS = 3, 3 * carry_on.RUNS
 """Commits of the work: three to begin, those of the appends, the kept ids, three expiries."""
 
 
-async def work(root: Path, spec: str) -> int:
+async def work(root: Path, spec: str) -> int | None:
     """Carry on in a process of its own, which dies at the crash point."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.unit.lake.carry_on", str(root), spec, cwd=ROOT
-    )
-    return await process.wait()
+    return await died(carry_on.carry_on, root, at=spec)
 
 
 async def state(root: Path) -> dict[str, Any]:

@@ -1,28 +1,30 @@
 """The speed layer as an operator meets it: follows, waits, stops, dies and rebuilds."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.domain import generation
 from services.shared.domain.positions import Vector
 from services.shared.domain.query import Query
 from services.shared.domain.views import EDITS
+from services.shared.log.embedded import SqliteLog
 from services.shared.runtime import metrics
+from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.settings import Settings
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import Busy, Indexed, Visible
-from services.speed import rebuild
+from services.speed import rebuild, speed
 from services.speed.prepare import Defect
+from tests.deaths import died
 from tests.unit.speed.conftest import DAY_MS, NOW, Scene
 from tests.unit.speed.made import PARTITIONS, entry
 
-ROOT = Path(__file__).parents[3]
 INDEXED_WITHIN = 0.25  # seconds after the append
 
 
@@ -244,29 +246,17 @@ async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None
 
 # Crashes
 
-DYING = """
-import asyncio, sys
-from pathlib import Path
-from services.shared.batchview.embedded import SqliteBatchView
-from services.shared.log.embedded import SqliteLog
-from services.shared.runtime import crash
-from services.shared.runtime.clock import SystemClock
-from services.shared.runtime.settings import Settings
-from services.shared.speedview.embedded import SqliteSpeedView
-from services.speed import speed
 
-async def main():
-    folder, clock = Path(sys.argv[1]), SystemClock()
+async def follow(folder: Path) -> None:
+    """Index all that the log holds now."""
+    clock = SystemClock()
     log = await SqliteLog.open(folder / "log.db", clock=clock)
     view = await SqliteSpeedView.open(folder / "speed.db")
     batchview = await SqliteBatchView.open(folder / "batch.db", clock)
-    until = await log.stable_end()
-    crash.arm(sys.argv[2])
-    await speed.run(log, view, batchview, settings=Settings(), clock=clock,
-                    stop=asyncio.Event(), directory=folder, until=until)
-
-asyncio.run(main())
-"""
+    await speed.run(
+        log, view, batchview, settings=Settings(), clock=clock, stop=asyncio.Event(),
+        directory=folder, until=await log.stable_end(),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -282,11 +272,7 @@ asyncio.run(main())
 async def test_after_a_death_anywhere_everything_is_there_once(scene: Scene, point: str) -> None:
     events = [f"a{n % 2700}" for n in range(5000)]  # two batches
     await scene.append(*events)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DYING, str(scene.directory), point,
-        cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await process.wait() == Exit.CRASHED
+    assert await died(follow, scene.directory, at=point) == Exit.CRASHED
     scene.start()
     visible = await scene.caught_up()
     await scene.stop()

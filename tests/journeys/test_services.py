@@ -90,9 +90,9 @@ def test_a_second_process_of_a_role_is_refused(tmp_path: Path, live: Source) -> 
     data = tmp_path / "data"
     with harness.running("up", *live, "--data", data, *harness.ANY_PORT) as first:
         first.url(data)
-        for verb, more in (("up", live), ("collect", live), ("speed", ())):
+        for verb, more in (("up", (*live, "--port", "0")), ("collect", live), ("speed", ())):
             ended = harness.bvw(verb, "--data", data, *more, *QUIET, code=75)
-            line = ended.err.splitlines()[-1]
+            (line,) = [said for said in ended.err.splitlines() if said.startswith("bvw:")]
             assert str(first.pid) in line, line
         assert first.alive
 

@@ -61,8 +61,8 @@ def _seen(title: str) -> str:
         for c in title[:512]
         if unicodedata.category(c)[0] != "C" or c in "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
     ]
-    text = "".join(kept).translate({0x2018: "'", 0x2019: "'", 0x2BB: "'", 0x2BC: "'"})
-    return unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", "".join(kept))
+    return text.translate({0x2018: "'", 0x2019: "'", 0x2BB: "'", 0x2BC: "'"})
 
 
 def _without_brackets(text: str) -> str:

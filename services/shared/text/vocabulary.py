@@ -82,6 +82,7 @@ class Vocabulary(dict[str, tuple[Word, ...]]):
         return self._has_identifiers and any(map(str.isdigit, form))
 
 
+_KNOWN: Final = frozenset({*STEMMERS, *ELIDING, MULTILINGUAL})
 _vocabularies: Final[dict[str, Vocabulary]] = {}
 _growing: Final = Lock()
 
@@ -89,12 +90,12 @@ _growing: Final = Lock()
 def _vocabulary(language: str) -> Vocabulary:
     """The vocabulary of a language.
 
-    Languages with neither a stemmer nor a list of stop words are all alike and share one, so that
-    there are never more than known languages, whatever languages a stream may claim to be in.
+    Languages of which nothing is known are all alike and share one, so that there are never more
+    than known languages, whatever languages a stream may claim to be in.
     """
     found = _vocabularies.get(language)
     if found is None:
-        known = language in STEMMERS or language == MULTILINGUAL or has_stop_words(language)
+        known = language in _KNOWN or has_stop_words(language)
         language = language if known else ""
         found = _vocabularies.get(language)
     if found is None:

@@ -75,6 +75,7 @@ def test_a_word_appears_once_in_the_form_it_was_shown_first() -> None:
 
 def test_elision_is_cut_off_only_where_the_language_elides() -> None:
     assert forms("L'Oréal", "fr") == ["Oréal"]
+    assert forms("L'Oréal", "oc") == ["Oréal"]
     assert forms("L'Oréal", "en") == ["L'Oréal"]
     assert forms("Gl'Italiani", "it") == ["Italiani"]
     assert forms("l'an aujourd'hui presqu'île", "fr") == ["an", "presqu'île"]
@@ -146,6 +147,8 @@ def test_any_string_gives_bounded_clean_words(title: str, language: str, namespa
 @example("صفقو تلتهم صفقو", "ar")
 @example("ые и", "ru")
 @example("İİ ıı", "tr")
+@example("A'0", "oc")
+@example("\u0149", "")
 def test_remembering_changes_no_answer(title: str, language: str) -> None:
     if language != "mul":  # identifiers are not the peer's business
         assert list(words(title, language)) == naive(title, language)

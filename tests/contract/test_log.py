@@ -552,6 +552,7 @@ async def test_a_killed_appender_leaves_whole_appends(place: Backend, backend: s
             process.kill()
             rest = (await process.stdout.read()).split()
             acknowledged = int(rest[-1]) if rest else acknowledged
+            await process.wait()
         assert process.returncode == -signal.SIGKILL
         log = await place.open(SystemClock())
         records = await all_of(log)

@@ -88,9 +88,10 @@ class Product(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.clock.set(self.world.clock.now() + seconds)
 
-    @rule()
-    def everything_ages(self) -> None:
-        self.do(self.world.age())
+    @rule(free=_free, rebuilt=st.booleans(), copies=_numbers)
+    def everything_ages(self, free: int, rebuilt: bool, copies: list[int]) -> None:
+        self.do(self.world.age(free, rebuilt=rebuilt))
+        self.append(copies)
 
     @rule(death=st.sampled_from(["", "log.in-repack"]))
     def let_go(self, death: str) -> None:
@@ -139,7 +140,7 @@ class Product(RuleBasedStateMachine):
 
 
 Product.TestCase.settings = settings(
-    max_examples=10,
+    max_examples=6,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

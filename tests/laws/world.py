@@ -141,7 +141,7 @@ class World:
             await self.speed.write(prepared.documents[::-1], prepared.until, prepared.times)
         self.delayed.clear()
 
-    async def age(self) -> None:
+    async def age(self, free: int, *, rebuilt: bool) -> None:
         """So much time passes, with a little life in it, that everything of before may go."""
         for seconds in (WINDOW, SETTINGS.generation_keep):
             self.clock.set(self.clock.now() + 1.1 * seconds)
@@ -149,8 +149,10 @@ class World:
             await self.append([event(1000 + self.ticks)])
             await self.learn()
             await self.index(100_000)
-            await self.run("run", 1000)
+            await self.run("run", 1000, free=free)
         await self.let_go()
+        if rebuilt:
+            await self.run("rebuild", 1000)
 
     async def run(self, kind: Any, piece: int, *, free: int = 0) -> None:
         options = Options(

@@ -1,5 +1,6 @@
 """The embedded stores of one data directory, and events to fill them with."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -9,12 +10,13 @@ import msgspec
 import pytest
 
 from services.batch.run import Kind, run_once
-from services.batch.work import Options
+from services.batch.work import Options, Work
 from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.batchview.port import Run
 from services.shared.decode import parse
 from services.shared.documents import document
 from services.shared.domain.change import Change, Rejected
+from services.shared.domain.generation import Generation
 from services.shared.domain.query import Query
 from services.shared.domain.views import DISTINCT, VIEWS, Document, Key, Rows, registers_of, rows_of
 from services.shared.lake.embedded import IcebergLake
@@ -122,6 +124,21 @@ def clock() -> ManualClock:
 async def stores(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Stores]:
     async with AsyncExitStack() as stack:
         yield await open_stores(tmp_path, clock, stack)
+
+
+async def current(stores: Stores) -> Generation:
+    found = await stores.batchview.current()
+    assert found is not None
+    return found
+
+
+async def begun(stores: Stores) -> Work:
+    """A run that has found the current generation, and has done nothing yet."""
+    return Work(
+        log=stores.log, lake=stores.lake, batchview=stores.batchview, speedview=None,
+        clock=stores.clock, options=options(), run=Run("r", "rebuild", "running", 0),
+        base=await current(stores), on_progress=lambda _: None, stop=asyncio.Event(),
+    )  # fmt: skip
 
 
 def documents(raws: list[bytes]) -> list[Document]:

@@ -1,13 +1,11 @@
 """A rebuild says what the sum of the segments says, and keeps what it cannot recount."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
 from services.batch import rebuild
 from services.batch.work import VERSION, Work
-from services.shared.batchview.port import Run
 from services.shared.domain.generation import Generation, Segment
 from services.shared.lake.port import DEFINED
 from services.shared.runtime.exits import Exit, Refused
@@ -15,8 +13,9 @@ from tests.unit.batch.conftest import (
     DAY,
     NOW,
     Stores,
+    begun,
+    current,
     event,
-    options,
     recount,
     recounted_registers,
 )
@@ -30,20 +29,6 @@ async def filled(stores: Stores, parts: int = 2) -> Generation:
         await stores.append(*RAWS[part::parts])
         await stores.run()
     return await current(stores)
-
-
-async def current(stores: Stores) -> Generation:
-    found = await stores.batchview.current()
-    assert found is not None
-    return found
-
-
-async def begun(stores: Stores) -> Work:
-    return Work(
-        log=stores.log, lake=stores.lake, batchview=stores.batchview, speedview=None,
-        clock=stores.clock, options=options(), run=Run("r", "rebuild", "running", 0, steps=()),
-        base=await current(stores), on_progress=lambda _: None, stop=asyncio.Event(),
-    )  # fmt: skip
 
 
 async def test_a_rebuild_is_the_sum_of_the_segments(stores: Stores) -> None:

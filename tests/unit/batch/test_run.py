@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.batch import publish
 from services.batch.raw import Unreadable
 from services.batch.run import run_once
 from services.batch.work import VERSION, Options, Stopped
@@ -21,6 +22,7 @@ from tests.unit.batch.conftest import (
     HOUR_MS,
     NOW,
     Stores,
+    begun,
     event,
     options,
     recount,
@@ -137,6 +139,9 @@ async def test_a_table_half_made_claims_no_later_log_time_than_it_has(stores: St
     assert (0, 0) < defined.positions < end
     rest = await stores.log.read(defined.positions, limit=100)
     assert all(record.appended_at >= defined.times[record.partition] for record in rest.records)
+    slowest = await publish.lake_horizon(await begun(stores))
+    assert slowest == await stores.lake.horizon(CLEANED), "as far as all tables have come"
+    assert slowest.positions < defined.positions
 
 
 async def test_steps_are_recorded_as_they_went(stores: Stores) -> None:

@@ -290,6 +290,20 @@ async def test_a_speed_view_that_is_being_rebuilt_is_partial_until_it_is_there(
         assert (await get(client, SHARE))["meta"]["completeness"] == "exact"
 
 
+async def test_a_view_that_begins_after_the_horizon_answers_partially_from_there(
+    world: World,
+) -> None:
+    await filled(world)
+    floor = world.until
+    await world.append(made.documents(23)[20:])
+    await world.speed.begin(world.log.identity, floor, None)
+    behind = [d for d in world.counted if d.offset >= floor[d.partition]]
+    await world.speed.write(behind, world.until, world.times)
+    async with world.served() as client:
+        assert "begins after" in (await get(client, SHARE, 503))["detail"]
+        assert edits(await get(client, f"{SHARE}&by=type&allow=partial")) == 10 + 3
+
+
 async def test_a_view_of_another_log_is_not_mixed_in(world: World) -> None:
     await filled(world)
     await world.speed.begin("another log", zero(made.PARTITIONS), None)

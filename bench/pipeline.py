@@ -102,7 +102,7 @@ async def _growth(short: Path, long: Path) -> list[Figure]:
 
 async def _opened(resources: Resources, path: Path) -> processes.Process:
     settings = Settings.load(flags={"data_dir": str(path), "log_level": "warning"})
-    return processes.Process(settings, await wiring.stores(resources, settings, create=False))
+    return processes.Process(settings, await wiring.stores(resources, settings))
 
 
 def _entries(payloads: list[bytes]) -> list[Entry]:

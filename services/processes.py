@@ -22,15 +22,18 @@ import structlog
 from rich.console import Console
 
 from services.collector import collect as collecting
-from services.collector import progress, replay, upkeep
+from services.collector import progress, replay, reporting, upkeep
 from services.collector.filters import Filters
-from services.collector.source.port import Source
+from services.collector.source.port import Reporting, Source
 from services.shared.batchview.port import Run
 from services.shared.domain import generation
 from services.shared.domain.positions import Vector, reaches
+from services.shared.lake import sweep
 from services.shared.runtime import datadir, lifecycle, metrics, roles
+from services.shared.runtime.exits import Refused
 from services.shared.runtime.settings import DEFAULT, Settings
-from services.wiring import Stores
+from services.shared.runtime.unavailable import Unavailable
+from services.wiring import Stores, remember
 
 if TYPE_CHECKING:
     from services.audit.background import BackgroundAudit
@@ -62,6 +65,7 @@ class Process:
     async def collect(self, source: Source, stop: asyncio.Event) -> None:
         """Source -> log, with the role held; replays dead letters and keeps the log meanwhile."""
         async with roles.hold(self.stores.path, "collector"):
+            await asyncio.to_thread(remember, self.stores.directory)
             gate = asyncio.Event()
             gate.set()
             filters = Filters(self.settings.projects, self.settings.types, self.settings.namespaces)
@@ -75,12 +79,14 @@ class Process:
                     self.stores.speed,
                     self.stores.batch,
                     settings=self.settings,
-                    directory=self.stores.path,
+                    disk=upkeep.Disk(self.stores.path, self.settings, _used),
                     clock=self.stores.clock,
                     gate=gate,
                     stop=stop,
                 ),
             }
+            if isinstance(source, Reporting):
+                beside["report"] = lambda stop: reporting.run(source, self.stores.log, stop=stop)
             await lifecycle.side_by_side(beside, stop)
 
     async def _collect(
@@ -124,6 +130,8 @@ class Process:
         """Log -> lake -> batch view, again and again; the role is held for each run."""
         from services.batch import schedule
 
+        with contextlib.suppress(Unavailable):  # each run says so
+            await self.stores.lake()  # takes its time: not from that of the first run
         await schedule.serve_schedule(
             lambda: self.batch_once(stop=stop),
             self.stores.log,
@@ -170,10 +178,8 @@ class Process:
         return max(0, await self._bytes_over())
 
     async def _bytes_over(self) -> int:
-        """Without the lake's files that wait for their end: what is given back already."""
-        parts = await asyncio.to_thread(datadir.used_by_part, self.stores.path)
-        parts["lake"] = await (await self.stores.lake()).size()
-        return sum(parts.values()) - int(self.settings.disk_budget)
+        used = await asyncio.to_thread(_used, self.stores.path)
+        return sum(used.values()) - int(self.settings.disk_budget)
 
     async def until_caught_up(self, stop: asyncio.Event) -> None:
         """Once the source has ended: speed at the log's end, a batch run to it, then stop all."""
@@ -194,20 +200,25 @@ class Process:
                 stop.set()
                 return
 
-    async def open_api(self, resources: lifecycle.Resources, description: str) -> str:
-        """The API and the page, found by tools from now on, and the metrics; returns the URL."""
+    async def open_api(
+        self, resources: lifecycle.Resources, description: str, note: str = ""
+    ) -> str:
+        """The API and the page, found by tools from now on, and the metrics; returns the URL.
+
+        `description` is the source's, `note` what people should know about its choice.
+        """
         await self.open_metrics(resources)
         host, port = self.settings.host, int(self.settings.port)
-        url = await self._listen(resources, description, host, port)
+        url = await self._listen(resources, description, note, host, port)
         await resources.enter("announcement", announced(self.stores.path, url))
         return url
 
     async def open_api_for_tools(self, resources: lifecycle.Resources) -> str:
         """The API on a port of its own, for this process alone."""
-        return await self._listen(resources, self.stores.directory.source, "127.0.0.1", 0)
+        return await self._listen(resources, self.stores.directory.source, "", "127.0.0.1", 0)
 
     async def _listen(
-        self, resources: lifecycle.Resources, description: str, host: str, port: int
+        self, resources: lifecycle.Resources, description: str, note: str, host: str, port: int
     ) -> str:
         from services.audit.background import BackgroundAudit
         from services.serving import serve
@@ -225,7 +236,10 @@ class Process:
             clock=stores.clock,
             audits=_Audits(audits),
             source=SourceRow(
-                name=stores.directory.source, kind=stores.kind, description=description
+                name=stores.directory.source,
+                kind=stores.kind,
+                description=description,
+                note=note,
             ),
             cache_dir=stores.path / "cache",
             host=host,
@@ -246,10 +260,21 @@ class Process:
         await resources.enter("metrics", metrics.serve(settings.host, port, chosen=chosen))
 
     async def begin(self) -> None:
-        """Generation 0, so that a new directory has a batch layer from its first moment."""
-        log = self.stores.log
-        now = round(self.stores.clock.now() * 1000)
-        await self.stores.batch.begin(generation.first(log.identity, log.partitions, now))
+        """Generation 0, so that a new directory has a batch layer from its first moment.
+
+        Refuses a batch view that was not made from this log.
+        """
+        log, now = self.stores.log, round(self.stores.clock.now() * 1000)
+        first = generation.first(log.identity, log.partitions, now)
+        current, end = await self.stores.batch.begin(first), await log.stable_end()
+        if odd := generation.misfit(current, log.identity, end):
+            raise Refused(f"{self.stores.path}: {odd}: {generation.WAY_OUT}")
+
+
+def _used(data: Path) -> dict[str, int]:
+    """Bytes on disk by part, without the lake's files that are given back already."""
+    parts = datadir.used_by_part(data)
+    return parts | {"lake": parts["lake"] - sweep.waiting((data / "lake").resolve())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +300,7 @@ class _Audits:
             cells=result.cells if result else 0,
             events=result.events if result else 0,
             copies=result.copies if result else 0,
+            different=result.differences if result else 0,
             differences=[
                 DifferenceRow(
                     cell=f"{found.question} {found.cell}",
@@ -284,6 +310,7 @@ class _Audits:
                 for found in (result.listed if result else ())
             ],
             not_recounted_days=result.days_not_recounted if result else [],
+            late_days=result.late_days if result else [],
             exact=result.exact if result else None,
             error=state.error,
         )

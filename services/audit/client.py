@@ -1,5 +1,6 @@
 """The API as the audit asks it: over HTTP, like anybody else."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -38,14 +39,19 @@ async def connected(url: str) -> AsyncIterator[HttpApi]:
         yield HttpApi(session)
 
 
-async def answers(url: str) -> bool:
-    """Whether somebody serves there."""
-    timeout = aiohttp.ClientTimeout(total=2)
+async def answers(url: str, log: str) -> bool:
+    """Whether somebody serves there, and serves this log: another may have taken the port since."""
     try:
         async with (
-            aiohttp.ClientSession(url, timeout=timeout) as session,
-            session.get("/healthz") as response,
+            asyncio.timeout(10),
+            aiohttp.ClientSession(url) as session,
+            session.get("/v1/status") as response,
         ):
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
+            told = msgspec.json.decode(await response.read(), type=_Status)
+            return response.status == 200 and told.log == log
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
         return False
+
+
+class _Status(msgspec.Struct):
+    log: str

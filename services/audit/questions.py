@@ -13,16 +13,18 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from services.audit import calendar
-from services.audit.recount import Day
+from services.audit.recount import SUMMED, Day, Who
 from services.shared.domain import classes, hll
 
 Cells = dict[str, Any]
 Days = dict[tuple[str, int], Day]
+_Span = tuple[datetime, datetime]
 _Own = dict[int, Day]
 """The days of one project."""
 
 ALL: Final = "all-projects"
 EVERYBODY: Final = "all-editor-types"
+EVERYWHERE: Final = "all-page-types"
 TOP: Final = 100
 
 _EDITORS: Final = {
@@ -31,6 +33,15 @@ _EDITORS: Final = {
     "humans": classes.HUMANS,
     EVERYBODY: classes.EDITOR_CLASSES,
 }
+_PAGES: Final = {
+    **{name: (name,) for name in classes.PAGE_CLASSES},
+    EVERYWHERE: classes.PAGE_CLASSES,
+}
+_GROUPS: Final = (
+    *((editor, EVERYWHERE) for editor in _EDITORS),
+    *((EVERYBODY, page) for page in classes.PAGE_CLASSES),
+)
+"""Whose distinct keys are asked for, and where."""
 _EDIT_TYPES: Final = frozenset({"edit", "new"})
 _LEVELS: Final = {"1..4": (1, 5), "5..24": (5, 25), "25..99": (25, 100), "100..": (100, 1 << 62)}
 
@@ -53,7 +64,7 @@ def questions(days: Days, *, skipped: Collection[int], minutes_from: int) -> Ite
         by_project[project][day] = counted
     for project, own in sorted(by_project.items()):
         yield from _edits(project, [own])
-        yield from _minutes(project, [own], (EVERYBODY,), minutes_from)
+        yield from _minutes(project, [own], minutes_from)
         yield from _bytes(project, own)
         yield from _groups(project, own)
         yield from _agreement(project, own)
@@ -63,7 +74,7 @@ def questions(days: Days, *, skipped: Collection[int], minutes_from: int) -> Ite
             yield from _texts(project, day, counted)
         yield from _months(project, own, skipped)
     yield from _edits(ALL, list(by_project.values()))
-    yield from _minutes(ALL, list(by_project.values()), classes.EDITOR_CLASSES, minutes_from)
+    yield from _minutes(ALL, list(by_project.values()), minutes_from, fully=True)
     if not skipped:
         yield _projects(by_project)
 
@@ -102,26 +113,47 @@ def _hours(run: tuple[int, int], counted: list[Day], wanted: Callable[..., bool]
 
 
 def _minutes(
-    project: str, wholes: list[_Own], editors: Iterable[str], minutes_from: int
+    project: str, wholes: list[_Own], minutes_from: int, *, fully: bool = False
 ) -> Iterator[Question]:
+    """Edits by minute; `fully` asks for each class, and for what else is kept by minute."""
     kept_since = datetime.fromtimestamp(minutes_from * 60, UTC)
     for at in sorted({day for own in wholes for day in own}):
         start, end = max(calendar.date(at), kept_since), calendar.date(calendar.after(at))
         if start >= end:
             continue
-        counted = [own[at].minutes for own in wholes if at in own]
-        steps = list(calendar.steps(start, end, 60))
-        for editor in editors:
-            members = _EDITORS[editor]
-            sums: Counter[int] = Counter()
-            for (who, minute), edits in itertools.chain(*(minutes.items() for minutes in counted)):
-                sums[minute] += edits if who in members else 0
-            yield Question(
-                f"/metrics/edits/aggregate/{project}/{editor}/all-page-types/minutely"
-                f"/{start:%Y%m%d%H%M}/{end:%Y%m%d}",
-                _series("edits"),
-                {name: sums[minute] for name, minute in steps},
-            )
+        counted = [own[at] for own in wholes if at in own]
+        who = itertools.product(classes.EDITOR_CLASSES, classes.PAGE_CLASSES)
+        for editor, page in who if fully else [(EVERYBODY, EVERYWHERE)]:
+            yield _by_minute(project, editor, page, (start, end), counted)
+        if fully:
+            yield _sums_of_minutes(project, (start, end), counted)
+
+
+def _by_minute(project: str, editor: str, page: str, span: _Span, counted: list[Day]) -> Question:
+    sums: Counter[int] = Counter()
+    for (who, where, minute), edits in itertools.chain(*(day.minutes.items() for day in counted)):
+        if who in _EDITORS[editor] and where in _PAGES[page]:
+            sums[minute] += edits
+    start, end = span
+    return Question(
+        f"/metrics/edits/aggregate/{project}/{editor}/{page}/minutely"
+        f"/{start:%Y%m%d%H%M}/{end:%Y%m%d}",
+        _series("edits"),
+        {name: sums[minute] for name, minute in calendar.steps(start, end, 60)},
+    )
+
+
+def _sums_of_minutes(project: str, span: _Span, counted: list[Day]) -> Question:
+    since = int(span[0].timestamp()) // 60
+    sums = Counter({f"{who} {name}": 0 for who in classes.EDITOR_CLASSES for name in SUMMED})
+    for (name, who, minute), value in itertools.chain(*(d.by_minute.items() for d in counted)):
+        sums[f"{who} {name}"] += value if minute >= since else 0
+    query = {"project": project, "start": f"{span[0]:%Y%m%d%H%M}", "end": f"{span[1]:%Y%m%d}"}
+    return Question(
+        f"/v1/share?{urlencode(query | {'granularity': 'minutely'})}",
+        lambda body: {f"{g['name']} {name}": g[name] for g in body["groups"] for name in SUMMED},
+        dict(sums),
+    )
 
 
 # --- bytes, groups, agreement, projects ----------------------------------------------------------
@@ -215,10 +247,11 @@ def _projects(by_project: dict[str, _Own]) -> Question:
 
 def _distinct(project: str, day: int, counted: Day) -> Iterator[Question]:
     for path, name, keys in _keys_of(counted):
-        for editor, members in _EDITORS.items():
-            there = sum(1 for edits in keys.values() if any(edits[who] for who in members))
+        for editor, page in _GROUPS:
+            wanted = set(itertools.product(_EDITORS[editor], _PAGES[page]))
+            there = sum(1 for edits in keys.values() if wanted & edits.keys())
             yield Question(
-                f"/metrics/{path}/aggregate/{project}/{editor}/all-page-types"
+                f"/metrics/{path}/aggregate/{project}/{editor}/{page}"
                 f"/all-activity-levels/daily/{day}/{calendar.after(day)}",
                 _series(name),
                 {calendar.stamp(calendar.date(day)): there},
@@ -228,10 +261,11 @@ def _distinct(project: str, day: int, counted: Day) -> Iterator[Question]:
 def _tops(project: str, date: str, counted: Day) -> Iterator[Question]:
     for path, _, keys in _keys_of(counted):
         name = "user_text" if path == "editors" else "page_title"
-        for editor, members in _EDITORS.items():
-            edits = {key: sum(by[who] for who in members) for key, by in keys.items()}
+        for editor, page in _GROUPS:
+            wanted = set(itertools.product(_EDITORS[editor], _PAGES[page]))
+            edits = {key: sum(by[who] for who in wanted & by.keys()) for key, by in keys.items()}
             yield Question(
-                f"/metrics/{path}/top-by-edits/{project}/{editor}/all-page-types/{date}",
+                f"/metrics/{path}/top-by-edits/{project}/{editor}/{page}/{date}",
                 _top(name),
                 {
                     f"{rank}. {_shown(name, key)}": count
@@ -259,7 +293,7 @@ def _months(project: str, own: _Own, skipped: Collection[int]) -> Iterator[Quest
                 )
 
 
-def _monthly(keys: dict[str, Counter[str]]) -> Iterator[tuple[str, int]]:
+def _monthly(keys: dict[str, Counter[Who]]) -> Iterator[tuple[str, int]]:
     """All levels together come from registers: the same ones give the same estimate."""
     yield "all-activity-levels", round(hll.estimate(hll.registers(keys)))
     totals = [edits.total() for edits in keys.values()]
@@ -267,7 +301,7 @@ def _monthly(keys: dict[str, Counter[str]]) -> Iterator[tuple[str, int]]:
         yield f"{level}-edits", sum(low <= edits < high for edits in totals)
 
 
-def _keys_of(counted: Day) -> tuple[tuple[str, str, dict[str, Counter[str]]], ...]:
+def _keys_of(counted: Day) -> tuple[tuple[str, str, dict[str, Counter[Who]]], ...]:
     return (
         ("edited-pages", "edited_pages", counted.pages),
         ("editors", "editors", counted.editors),
@@ -279,12 +313,20 @@ def _texts(project: str, day: int, counted: Day) -> Iterator[Question]:
     for editor, members in _EDITORS.items():
         query = urlencode({"project": project, "editor_type": editor} | span)
         stems: Counter[str] = Counter()
-        for (who, stem, _), edits in counted.words.items():
-            stems[stem] += edits if who in members else 0
+        forms: dict[str, Counter[str]] = defaultdict(Counter)
+        for (who, stem, form), edits in counted.words.items():
+            if who in members:
+                stems[stem] += edits
+                forms[stem][form] += edits
+        first = _first(stems)
+        shown = {stem: min(forms[stem], key=lambda f: (-forms[stem][f], f)) for stem, _ in first}
         yield Question(
             f"/v1/words/top?{query}",
-            lambda body: {f"{row['rank']}. {row['stem']}": row["edits"] for row in body["words"]},
-            {f"{rank}. {stem}": n for rank, (stem, n) in enumerate(_first(stems), 1)},
+            lambda body: {
+                f"{row['rank']}. {row['stem']} as {row['word']}": row["edits"]
+                for row in body["words"]
+            },
+            {f"{rank}. {stem} as {shown[stem]}": n for rank, (stem, n) in enumerate(first, 1)},
         )
         tags: Counter[str] = Counter()
         for (who, tag), edits in counted.hashtags.items():

@@ -7,12 +7,16 @@ done here in the obvious way instead.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import Final
 
 from services.shared import decode, documents
 from services.shared.domain import identity
-from services.shared.domain.change import Change
+from services.shared.domain.change import NEW, Change
 from services.shared.domain.classes import is_bot_name
-from services.shared.domain.views import Document
+
+Who = tuple[str, str]
+"""Editor class and page class."""
+SUMMED: Final = ("net_bytes", "abs_bytes", "minor", "new_pages")
 
 
 @dataclass(slots=True)
@@ -22,11 +26,13 @@ class Day:
     changes: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
     net_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
     abs_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    minutes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    minutes: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    by_minute: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """Of each of `SUMMED`, by editor class and minute."""
     minor: Counter[str] = field(default_factory=Counter)
     flags: Counter[tuple[bool, bool]] = field(default_factory=Counter)
-    pages: dict[str, Counter[str]] = field(default_factory=dict)
-    editors: dict[str, Counter[str]] = field(default_factory=dict)
+    pages: dict[str, Counter[Who]] = field(default_factory=dict)
+    editors: dict[str, Counter[Who]] = field(default_factory=dict)
     words: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     hashtags: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -68,23 +74,29 @@ class Recount:
             return
         self._seen[key] = appended_at
         self.events += 1
-        _count(self.days[event.project, event.day], documents.document(event))
+        day, document = self.days[event.project, event.day], documents.document(event)
+        _count(day, event)
+        who = event.editor_class
+        day.words.update((who, word.stem, word.form) for word in document.words)
+        day.hashtags.update((who, tag) for tag in document.hashtags)
 
 
-def _count(day: Day, document: Document) -> None:
-    change = document.change
-    who = change.editor_class
-    hour = change.timestamp // 3600
-    day.changes[who, change.page_class, change.type, hour] += 1
+def _count(day: Day, change: Change) -> None:
+    who, where = change.editor_class, change.page_class
+    day.changes[who, where, change.type, change.timestamp // 3600] += 1
     if not change.is_edit:
         return
-    day.minutes[who, change.timestamp // 60] += 1
+    minute = change.timestamp // 60
+    day.minutes[who, where, minute] += 1
+    size = change.net_bytes
+    for name, value in zip(
+        SUMMED, (size, abs(size), change.minor, change.type == NEW), strict=True
+    ):
+        day.by_minute[name, who, minute] += value
     day.minor[who] += change.minor
-    day.net_bytes[who, change.page_class] += change.net_bytes
-    day.abs_bytes[who, change.page_class] += abs(change.net_bytes)
+    day.net_bytes[who, where] += change.net_bytes
+    day.abs_bytes[who, where] += abs(change.net_bytes)
     day.flags[change.bot, is_bot_name(change.user)] += 1
-    day.pages.setdefault(change.title, Counter())[who] += 1
+    day.pages.setdefault(change.title, Counter())[who, where] += 1
     if change.user:
-        day.editors.setdefault(change.user, Counter())[who] += 1
-    day.words.update((who, word.stem, word.form) for word in document.words)
-    day.hashtags.update((who, tag) for tag in document.hashtags)
+        day.editors.setdefault(change.user, Counter())[who, where] += 1

@@ -72,7 +72,7 @@ class Counting:
         async for piece in in_thread(pieces):
             before = self._sums.rows
             await asyncio.to_thread(summing, self._sums, piece)
-            self._work.advance(len(piece) if documents else 0, self._sums.rows - before)
+            await self._work.advance(len(piece) if documents else 0, self._sums.rows - before)
             if self._sums.rows >= self._work.options.rows_a_part:
                 self._parts.append(await self._stage(self._work.segment(self._into)))
 
@@ -99,6 +99,7 @@ async def from_lake(work: Work, into: Segment, minutes_from: int) -> None:
     """Count what the lake holds at the segment's positions."""
     counting = Counting(work, into, minutes_from)
     span = Span(into.since, into.until)
+    work.expect(span)
     defined = work.lake.scan(DEFINED, arrow.DEFINED_COLUMNS, span=span)
     await counting.add(defined, Sums.add_defined, documents=True)
     cleaned = work.lake.scan(CLEANED, arrow.CLEANED_COLUMNS, span=span)

@@ -86,7 +86,6 @@ def _column(values: Any, field: pa.Field[Any]) -> Any:
     return values if made else pa.array(values, field.type)
 
 
-def joined(pieces: Iterable[pa.Table], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """Pieces of a scan as one table; no pieces make an empty one."""
-    empty = schema.empty_table().select(list(columns))
-    return pa.concat_tables([empty, *pieces])
+def joined(pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Pieces as one table; no pieces make an empty one."""
+    return pa.concat_tables([schema.empty_table(), *pieces])

@@ -20,7 +20,7 @@ async def expire(work: Work) -> None:
         chosen = removable(held, await _before(work), work.options.free_bytes)
         if chosen:
             await work.lake.expire([day.day for day in chosen])
-            work.advance(sum(day.rows for day in chosen), 0)
+            await work.advance(sum(day.rows for day in chosen), 0)
     crash.point("batch.expired")
 
 

@@ -37,8 +37,12 @@ async def count(work: Work) -> None:
     minutes_from = _minutes_from(work, until)
     segment = work.segment(Segment("", work.base.horizon, until.positions, VERSION))
     await counting.from_lake(work, segment, minutes_from)
+    lost = work.base.lost_days if work.base.segments else tuple(await work.lake.expired())
+    if lost and not work.base.segments:
+        _log.error("counts_lost", days=lost, why="the lake let them go, and the batch view is new")
     work.staged = replace(
         work.base,
+        lost_days=lost,
         number=work.base.number + 1,
         segments=(*work.base.segments, segment),
         horizon=until.positions,
@@ -105,7 +109,7 @@ async def compact(work: Work) -> None:
     into = work.segment(Segment("", taken[0].since, taken[-1].until, VERSION))
     into = replace(into, version=taken[0].version)
     await work.batchview.combine(taken, into, minutes_from=work.base.minutes_from)
-    work.advance(sum(sizes[start:]), (await work.batchview.sizes([into]))[0])
+    await work.advance(sum(sizes[start:]), (await work.batchview.sizes([into]))[0])
     crash.point("batch.compacted-staged")
     generation = replace(
         work.base,

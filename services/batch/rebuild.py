@@ -34,9 +34,11 @@ _COLUMNS: Final = (*derive.RAW_COLUMNS, "day")
 async def recount(work: Work) -> None:
     """Stage the sum of all published segments, from the lake as far as it holds them."""
     base = work.base
-    if not base.segments:
-        raise Skipped
     horizon = await lake_horizon(work)
+    if not base.segments:
+        if reaches(base.horizon, horizon.positions):
+            raise Skipped
+        raise Refused("nothing of the lake has been counted yet; run bvw batch run, which does it")
     if not reaches(horizon.positions, base.horizon):
         raise Refused(
             f"lake: it stands at {horizon.positions}, before the published horizon"
@@ -46,6 +48,7 @@ async def recount(work: Work) -> None:
     carried = tuple(day for day in await work.batchview.days(base) if day in expired)
     into = work.segment(Segment("", base.segments[0].since, base.horizon, VERSION))
     counting = Counting(work, into, base.minutes_from)
+    work.expect(Span(into.since, into.until))
     pieces = work.lake.scan(RAW, _COLUMNS, span=Span(into.since, into.until))
     await counting.add(_held(pieces, carried), _add_raw, documents=True)
     also = []

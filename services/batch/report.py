@@ -1,11 +1,14 @@
-"""Runs as tables for a terminal and as plain values for JSON."""
+"""Runs as tables and bars for a terminal, and as plain values for JSON."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.shared.batchview.port import Run
@@ -14,6 +17,33 @@ from services.shared.batchview.port import Run
 def as_json(run: Run) -> dict[str, Any]:
     """The run as `--json` prints it: its fields, times in ms since 1970."""
     return asdict(run)
+
+
+@contextlib.contextmanager
+def bars(console: Console) -> Iterator[Callable[[Run], None]]:
+    """A bar for each step that has begun; draws only on a terminal. Yields what a run is told to."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        TextColumn("{task.completed:>9,} rows in, {task.fields[out]:,} out"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        known: dict[str, TaskID] = {}
+
+        def tell(run: Run) -> None:
+            for step in run.steps:
+                if step.name not in known:
+                    known[step.name] = progress.add_task(step.name, total=None, out=0)
+                ended = step.state != "running"
+                total = step.rows_in or 1 if ended else step.expected or None
+                done = total if ended else step.rows_in
+                progress.update(known[step.name], completed=done, total=total, out=step.rows_out)
+
+        yield tell
 
 
 def steps(run: Run) -> Table:

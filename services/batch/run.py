@@ -17,6 +17,7 @@ import structlog
 from services.batch import expire, memory, publish, rebuild, steps
 from services.batch.work import VERSION, Options, Skipped, Stopped, Work, running
 from services.shared.batchview.port import BatchView, Run, Step
+from services.shared.domain import generation
 from services.shared.domain.generation import Generation, first
 from services.shared.domain.positions import reaches, zero
 from services.shared.lake.port import RAW, Horizon, Lake
@@ -102,27 +103,21 @@ async def _begun(log: EventLog, lake: Lake, batchview: BatchView, clock: Clock) 
     """The current generation, once it is sure that log, lake and view belong together."""
     start = zero(log.partitions)
     base = await batchview.begin(first(log.identity, log.partitions, round(clock.now() * 1000)))
-    if base.log != log.identity:
-        raise _misfit(f"the batch view belongs to log {base.log}, not to {log.identity}")
+    end = await log.stable_end()
+    if odd := generation.misfit(base, log.identity, end):
+        raise _misfit(odd)
     try:
         await lake.begin(log.identity, Horizon(start, start))
     except ValueError as error:
         raise _misfit(str(error)) from error
-    end = await log.stable_end()
-    for what, at in (
-        ("the batch view's horizon", base.horizon),
-        ("the lake's horizon", (await lake.horizon(RAW)).positions),
-    ):
-        if not reaches(end, at):
-            raise _misfit(f"{what} {at} is beyond the log's end {end}")
+    at = (await lake.horizon(RAW)).positions
+    if not reaches(end, at):
+        raise _misfit(f"the lake's horizon {at} is beyond the log's end {end}")
     return base
 
 
 def _misfit(what: str) -> Refused:
-    return Refused(
-        f"{what}: the log has been replaced or cut; put the log back that they were made"
-        " from, or start anew with another --data"
-    )
+    return Refused(f"{what}: {generation.WAY_OUT}")
 
 
 async def _close_dead_runs(work: Work) -> None:

@@ -1,7 +1,8 @@
 """Batch runs by themselves, for as long as the process lives.
 
 The first run comes soon after there is anything to count, so that a newcomer sees both layers at
-work; from then on one starts every `every` seconds, or when the one before has ended if that is later.
+work; from then on one starts every `every` seconds, or when the one before has ended if that is later, or
+when somebody asks for one (`runtime.requests`).
 A run that fails is logged and recorded by itself; the next one goes on from where it stood. The batch
 role is held for each run alone, so `bvw batch run` by hand finds its turn between two.
 """
@@ -17,9 +18,11 @@ from services.batch.work import Stopped
 from services.shared.batchview.port import BatchView, Run
 from services.shared.domain.positions import reaches
 from services.shared.log.port import EventLog
-from services.shared.runtime import roles
+from services.shared.runtime import requests, roles
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.exits import Refused
+from services.shared.runtime.requests import BATCH_RUN
+from services.shared.runtime.unavailable import Unavailable
 
 _LONGEST_LOOK: Final = 1.0
 
@@ -42,8 +45,14 @@ async def serve_schedule(
         return
     while not stop.is_set():
         started = clock.monotonic()
+        asked = await asyncio.to_thread(requests.left, data, BATCH_RUN)
         await _run(once, data)
-        await _stopped_within(stop, max(0.0, every - (clock.monotonic() - started)))
+        await asyncio.to_thread(requests.done, asked)
+        while (left := every - (clock.monotonic() - started)) > 0:
+            if await _stopped_within(stop, min(left, _LONGEST_LOOK)):
+                break
+            if await asyncio.to_thread(requests.left, data, BATCH_RUN):
+                break
 
 
 async def _first_events(
@@ -56,7 +65,7 @@ async def _first_events(
         if not reaches(
             current.horizon if current else (0,) * log.partitions, await log.stable_end()
         ):
-            return not await _stopped_within(stop, first_after / 2)
+            return not await _stopped_within(stop, first_after / 3)
         await _stopped_within(stop, look)
     return False
 
@@ -70,6 +79,8 @@ async def _run(once: Callable[[], Awaitable[Run]], data: Path) -> None:
         _log.info("batch_run_stopped")
     except Refused as error:
         _log.error("batch_run_refused", reason=error.message)
+    except Unavailable as error:
+        _log.warning("batch_run_put_off", reason=str(error))
     except Exception:  # noqa: BLE001 - whatever it is, the next run is due
         _log.exception("batch_run_failed")
 

@@ -30,6 +30,7 @@ async def ingest(work: Work) -> None:
     at = (await work.lake.horizon(RAW)).positions
     if empty(Span(at, end)):
         raise Skipped
+    work.expect(Span(at, end))
     while not empty(Span(at, end)):
         batch = await _read(work, at, end)
         rows, days = await asyncio.to_thread(_raw_rows, batch)
@@ -37,7 +38,7 @@ async def ingest(work: Work) -> None:
             known = await work.lake.known(days, rows["digest"].combine_chunks())
             rows = rows.filter(pc.invert(known))
         await work.lake.append(RAW, rows, at, Horizon(batch.until, batch.times))
-        work.advance(len(batch.records), len(rows))
+        await work.advance(len(batch.records), len(rows))
         at = batch.until
     crash.point("batch.ingested")
 
@@ -83,10 +84,11 @@ async def _derive(
     span = Span(at.positions, end.positions)
     if empty(span):
         raise Skipped
+    work.expect(span)
 
     def made(piece: Span) -> pa.Table:
         found = work.lake.scan(source, columns, span=piece)
-        return function(derive.joined(found, schemas.ARROW[source], columns))
+        return derive.joined(map(function, found), schemas.ARROW[table])
 
     since = at.positions
     for until in spans.steps(span, work.options.piece):
@@ -95,5 +97,5 @@ async def _derive(
         # one that the source knows.
         times = end.times if until == end.positions else at.times
         await work.lake.append(table, rows, since, Horizon(until, times))
-        work.advance(len(rows), len(rows))
+        await work.advance(len(rows), len(rows))
         since = until

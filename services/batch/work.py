@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from services.shared.batchview.port import BatchView, Run, Step
 from services.shared.domain.generation import Generation, Segment
+from services.shared.domain.positions import Span
 from services.shared.lake.port import Lake
 from services.shared.log.port import EventLog
 from services.shared.runtime.clock import Clock
@@ -23,6 +24,7 @@ VERSION: Final = f"{VIEWS_VERSION}.{TEXT_VERSION}"
 
 PIECE: Final = 10_000
 """Events that are in memory at once, and in one commit of the lake."""
+_RECORD_EVERY: Final = 1.0
 ROWS_A_PART: Final = 150_000
 """Rows of the views that are in memory at once."""
 
@@ -73,6 +75,7 @@ class Work:
     stop: asyncio.Event
     staged: Generation | None = None
     _scratch: int = field(default=0)
+    _recorded_at: float = field(default=0.0)
 
     def now(self) -> int:
         return round(self.clock.now() * 1000)
@@ -88,12 +91,21 @@ class Work:
         await self.batchview.record(run)
         self.on_progress(run)
 
-    def advance(self, rows_in: int, rows_out: int) -> None:
+    def expect(self, span: Span) -> None:
+        """The running step reads these positions: at most so many rows, for offsets have holes."""
+        *before, step = self.run.steps
+        width = sum(until - since for since, until in zip(*span, strict=True))
+        self.run = replace(self.run, steps=(*before, replace(step, expected=width)))
+
+    async def advance(self, rows_in: int, rows_out: int) -> None:
         """Add to what the running step has read and written. Where a run can be stopped."""
         *before, step = self.run.steps
         moved = replace(step, rows_in=step.rows_in + rows_in, rows_out=step.rows_out + rows_out)
         self.run = replace(self.run, steps=(*before, moved))
         self.on_progress(self.run)
+        if self.clock.monotonic() - self._recorded_at >= _RECORD_EVERY:
+            self._recorded_at = self.clock.monotonic()
+            await self.batchview.record(self.run)
         if self.stop.is_set():
             raise Stopped("stopped; the next run goes on from here")
 

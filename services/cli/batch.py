@@ -13,6 +13,8 @@ from services.cli.options import Json
 from services.shared.runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.batch.run import Kind
     from services.shared.batchview.port import Run
 
@@ -33,7 +35,7 @@ def repeat(settings: Settings, *, context: typer.Context) -> None:
 
     async def program(stop: asyncio.Event) -> None:
         async with lifecycle.Resources() as resources:
-            stores = await wiring.stores(resources, settings, create=False)
+            stores = await wiring.stores(resources, settings)
             process = processes.Process(settings, stores)
             await process.begin()
             await process.open_metrics(resources)
@@ -81,7 +83,7 @@ async def _runs(settings: Settings, limit: int) -> list[Run]:
     from services.shared.runtime import lifecycle
 
     async with lifecycle.Resources() as resources:
-        stores = await wiring.stores(resources, settings, create=False)
+        stores = await wiring.stores(resources, settings)
         return await stores.batch.runs(limit=limit)
 
 
@@ -92,7 +94,8 @@ def _once(settings: Settings, kind: Kind, *, as_json: bool, wait: bool) -> None:
     from services.shared.runtime import lifecycle
 
     async def program(stop: asyncio.Event) -> Run:
-        return await _run(settings, kind, stop, wait=wait)
+        with report.bars(Console(stderr=True)) as tell:
+            return await _run(settings, kind, stop, wait=wait, on_progress=tell)
 
     done = lifecycle.main(program)
     if as_json:
@@ -101,13 +104,20 @@ def _once(settings: Settings, kind: Kind, *, as_json: bool, wait: bool) -> None:
         Console().print(report.steps(done))
 
 
-async def _run(settings: Settings, kind: Kind, stop: asyncio.Event, *, wait: bool) -> Run:
+async def _run(
+    settings: Settings,
+    kind: Kind,
+    stop: asyncio.Event,
+    *,
+    wait: bool,
+    on_progress: Callable[[Run], None],
+) -> Run:
     from services import processes, wiring
     from services.shared.runtime import lifecycle, roles
 
     async with lifecycle.Resources() as resources:
-        stores = await wiring.stores(resources, settings, create=False)
+        stores = await wiring.stores(resources, settings)
         process = processes.Process(settings, stores)
         await process.begin()
         async with roles.hold(stores.path, "batch", wait=wait):
-            return await process.batch_once(kind, stop=stop)
+            return await process.batch_once(kind, stop=stop, on_progress=on_progress)

@@ -11,7 +11,7 @@ from services.cli import options
 from services.shared.runtime.settings import Settings
 
 
-@options.configured("source", "metrics_port", "speed", "projects", "types", "namespaces")
+@options.configured("source", "contact", "metrics_port", "speed", "projects", "types", "namespaces")
 def command(
     settings: Settings,
     *,
@@ -25,7 +25,8 @@ def command(
 
     async def program(stop: asyncio.Event) -> None:
         async with lifecycle.Resources() as resources:
-            stores = await wiring.stores(resources, settings, create=True)
+            chosen = await wiring.chosen(settings)
+            stores = await wiring.stores(resources, settings, chosen=chosen)
             source = await wiring.source(settings, stores, events=events)
             process = processes.Process(settings, stores)
             await process.begin()

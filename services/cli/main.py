@@ -38,6 +38,7 @@ import typer.main
 
 from services import cli
 from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.unavailable import Unavailable
 
 _NOT_VERBS = {"main", "options"}
 
@@ -129,14 +130,30 @@ def _bvw(
 def run() -> NoReturn:
     """What the installed `bvw` calls; turns every ending into an exit code of `exits.Exit`."""
     try:
-        app(prog_name="bvw")
+        code = app(prog_name="bvw", standalone_mode=False)
+    except typer.TyperException as error:
+        # Without a message it was help that was shown, for want of a verb.
+        said = " ".join(error.format_message().split()).rstrip(".")
+        if said:
+            typer.echo(f"bvw: {said}; see: {_path(error)} --help", err=True)
+        sys.exit(Exit.CONFIGURATION if hasattr(error, "option_name") else Exit.USAGE)
+    except typer.Abort:
+        sys.exit(Exit.INTERRUPTED)
+    except Unavailable as error:
+        typer.echo(f"bvw: {error}; try again once there is room, or it answers", err=True)
+        sys.exit(Exit.TEMPORARY)
     except Refused as refusal:
         typer.echo(f"bvw: {refusal.message}", err=True)
         sys.exit(refusal.code)
     except Exception:  # noqa: BLE001 - the process ends here
         traceback.print_exc()
         sys.exit(Exit.DEFECT)
-    sys.exit(Exit.OK)
+    sys.exit(code or Exit.OK)
+
+
+def _path(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context else "bvw"
 
 
 if __name__ == "__main__":

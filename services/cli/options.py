@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from services.shared.runtime import crash, logs, settings
+from services.shared.runtime.exits import Refused
 from services.shared.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def _start(service: str, config: Path | None, flags: dict[str, object]) -> Setti
     logs.configure(loaded.log_level, loaded.log_format, service=service)
     for warning in loaded.warnings:
         structlog.get_logger(__name__).warning("odd_setting", warning=warning)
-    crash.arm(loaded.crash_at)
+    try:
+        crash.arm(loaded.crash_at)
+    except Refused as refusal:
+        origin = loaded.origin("crash_at")
+        raise Refused(f"{refusal.message} (crash_at is from {origin})") from None
     return loaded
 
 

@@ -18,7 +18,7 @@ def command(settings: Settings) -> None:
 
     async def program(stop: asyncio.Event) -> None:
         async with lifecycle.Resources() as resources:
-            stores = await wiring.stores(resources, settings, create=False)
+            stores = await wiring.stores(resources, settings)
             process = processes.Process(settings, stores)
             await process.begin()
             url = await process.open_api(resources, stores.directory.source)

@@ -24,7 +24,7 @@ def follow(settings: Settings, *, context: typer.Context) -> None:
 
     async def program(stop: asyncio.Event) -> None:
         async with lifecycle.Resources() as resources:
-            stores = await wiring.stores(resources, settings, create=False)
+            stores = await wiring.stores(resources, settings)
             process = processes.Process(settings, stores)
             await process.begin()
             await process.open_metrics(resources)
@@ -47,7 +47,7 @@ async def _rebuild(settings: Settings) -> str:
     from services.speed import rebuild as rebuilding
 
     async with lifecycle.Resources() as resources:
-        stores = await wiring.stores(resources, settings, create=False)
+        stores = await wiring.stores(resources, settings)
         await asyncio.to_thread(rebuilding.request, stores.path)
         process = processes.Process(settings, stores)
         try:

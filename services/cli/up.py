@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from services.cli import options
+from services.shared.runtime.datadir import DEMO, is_stream
 from services.shared.runtime.exits import Refused
 from services.shared.runtime.settings import Settings
 
 
 @options.configured(
-    "source", "host", "port", "metrics_port", "speed", "batch_every",
+    "source", "contact", "host", "port", "metrics_port", "speed", "batch_every",
     "projects", "types", "namespaces",
 )  # fmt: skip
 def command(
@@ -33,11 +34,6 @@ def command(
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Run everything: collect, index, count, and serve the page and the API."""
-    if until_caught_up and settings.source in {"auto", "demo"} and events is None:
-        raise Refused(
-            "--until-caught-up: the simulator never ends by itself; add --events N,"
-            " or name a recording with --source"
-        )
     from services.shared.runtime import lifecycle
 
     async def program(stop: asyncio.Event) -> None:
@@ -54,12 +50,18 @@ async def _up(
 
     await asyncio.to_thread(processes.load)
     async with lifecycle.Resources() as resources:
-        stores = await wiring.stores(resources, settings, create=True)
+        chosen = await wiring.chosen(settings)
+        if ends and events is None and (chosen.source == DEMO or is_stream(chosen.source)):
+            raise Refused(
+                f"--until-caught-up: {chosen.source} never ends by itself; with --events N the"
+                " simulator does, and so does a recording (--source PATH)"
+            )
+        stores = await wiring.stores(resources, settings, chosen=chosen)
         source = await wiring.source(settings, stores, events=events)
         process = processes.Process(settings, stores)
         await process.begin()
-        url = await process.open_api(resources, source.description)
-        _greet(url, source.description, simulated=stores.kind == "simulated")
+        url = await process.open_api(resources, source.description, chosen.note)
+        _greet(url, source.description, chosen.note, simulated=stores.kind == "simulated")
         services: dict[str, lifecycle.Service] = {
             "collector": lambda stop: process.collect(source, stop),
             "speed": process.speed,
@@ -73,13 +75,11 @@ async def _up(
         await lifecycle.side_by_side(services, stop)
 
 
-def _greet(url: str, description: str, *, simulated: bool) -> None:
+def _greet(url: str, description: str, note: str, *, simulated: bool) -> None:
     typer.echo(f"Bots vs Wiki: {url}", err=True)
     typer.echo(f"Source: {description}", err=True)
     if simulated:
-        typer.echo(
-            "These changes are made up, to try things out. Real ones: --source with a recording"
-            " of recentchange events (.jsonl, .jsonl.gz, .jsonl.zst, or a folder).",
-            err=True,
-        )
+        typer.echo("These changes are made up, to try things out.", err=True)
+    if note:
+        typer.echo(note, err=True)
     typer.echo("Prove the numbers with: bvw audit. Stop with Ctrl-C.", err=True)

@@ -124,7 +124,8 @@ async def _read(
 async def _sorted(frame: Frame, source: str, filters: Filters) -> Intake:
     intake = Intake()
     for start in range(0, len(frame.payloads), SLICE):
-        intake.take(frame.payloads[start : start + SLICE], frame, source, filters)
+        end = min(start + SLICE, len(frame.payloads))
+        intake.take(frame, range(start, end), source, filters)
         await asyncio.sleep(0)
     intake.close(frame)
     return intake

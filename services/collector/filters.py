@@ -20,7 +20,8 @@ NAMES: Final = (PROJECT, TYPE, NAMESPACE)
 class Filters:
     """Each one leaves out what it does not name; an empty one leaves out nothing.
 
-    Projects are globs over names as the API writes them (`pt.wikipedia`); `.org` is optional.
+    Projects are globs over names as the API writes them (`pt.wikipedia`, `wikidata`); `www.` and
+    `.org` are optional.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class Filters:
         types: Collection[str] = (),
         namespaces: Collection[int] = (),
     ) -> None:
-        globs = [translate(glob.lower().removesuffix(".org")) for glob in projects]
+        globs = [
+            translate(glob.lower().removeprefix("www.").removesuffix(".org")) for glob in projects
+        ]
         self._projects = re.compile("|".join(globs)) if globs else None
         self._types = frozenset(types)
         self._namespaces = frozenset(namespaces)

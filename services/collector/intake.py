@@ -6,12 +6,11 @@ received = appended (canaries among them) + filtered.* + rejected.*
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from typing import Final
 
 from services.collector.filters import Filters
 from services.collector.source.port import Frame
-from services.shared.decode import parse
+from services.shared.decode import TOO_LARGE, parse
 from services.shared.domain.change import Canary, Rejected
 from services.shared.log.port import DeadLetter, Entry, Gap
 
@@ -41,11 +40,12 @@ class Intake:
         """Events to be stored."""
         return len(self.entries) + len(self.deadletters)
 
-    def take(self, payloads: Iterable[bytes], frame: Frame, source: str, filters: Filters) -> None:
+    def take(self, frame: Frame, some: range, source: str, filters: Filters) -> None:
         """Sort some payloads of the frame."""
-        for raw in payloads:
+        for index in some:
+            raw = frame.payloads[index]
             self.tally[RECEIVED] += 1
-            outcome = parse(raw)
+            outcome = _oversized(frame.cut[index]) if index in frame.cut else parse(raw)
             if isinstance(outcome, Rejected):
                 self._reject(raw, outcome, source, frame.cursor)
             elif isinstance(outcome, Canary):
@@ -81,3 +81,7 @@ class Intake:
         known = hashlib.sha256(raw).hexdigest()
         self.deadletters.append(DeadLetter(known, raw, why.reason, why.detail, source, cursor))
         self.bytes += len(raw)
+
+
+def _oversized(size: int) -> Rejected:
+    return Rejected(TOO_LARGE, f"{size} bytes, of which the first are kept")

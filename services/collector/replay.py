@@ -10,8 +10,6 @@ directory (`leave`), which `serve` carries out within a second; a request outliv
 
 import asyncio
 import contextlib
-import os
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,7 +21,7 @@ from services.collector.filters import Filters
 from services.shared.decode import parse
 from services.shared.domain.change import Change, Rejected
 from services.shared.log.port import DeadLetter, Entry, EventLog
-from services.shared.runtime import crash
+from services.shared.runtime import crash, requests
 from services.shared.runtime.unavailable import Unavailable
 
 REPLAYED: Final = "replayed"
@@ -94,21 +92,7 @@ async def _replay_page(log: EventLog, letters: list[DeadLetter], filters: Filter
 
 def leave(data: Path, hashes: Sequence[str] | None) -> Path:
     """A durable request to whoever collects into this data directory."""
-    folder = data / "requests"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{_NAME}-{uuid.uuid4().hex}.json"
-    written = path.with_suffix(".tmp")
-    with written.open("wb") as file:
-        file.write(msgspec.json.encode(hashes))
-        file.flush()
-        os.fsync(file.fileno())
-    written.rename(path)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return path
+    return requests.leave(data, _NAME, msgspec.json.encode(hashes))
 
 
 async def serve(
@@ -116,14 +100,10 @@ async def serve(
 ) -> None:
     """Carries out requests until `stop`; for the process that holds the collector's role."""
     while not stop.is_set():
-        for path in await asyncio.to_thread(_left, data):
+        for path in await asyncio.to_thread(requests.left, data, _NAME):
             await _carry_out(path, log, filters)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_EVERY)
-
-
-def _left(data: Path) -> list[Path]:
-    return sorted((data / "requests").glob(f"{_NAME}-*.json"))
 
 
 async def _carry_out(path: Path, log: EventLog, filters: Filters | None) -> None:
@@ -139,4 +119,4 @@ async def _carry_out(path: Path, log: EventLog, filters: Filters | None) -> None
         _log.error("replay_request_unreadable", file=path.name, reason=str(error))
     else:
         _log.info("deadletters_replayed", **outcome._asdict())
-    await asyncio.to_thread(path.unlink)
+    await asyncio.to_thread(requests.done, [path])

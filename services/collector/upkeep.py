@@ -2,13 +2,14 @@
 its budget.
 
 The log keeps one dedupe window and a margin of log time. Over the disk budget the margin goes first;
-what the removal rule protects (`domain.retention`) never does. The batch layer then expires the lake's
-oldest days (its own step). If the disk is still over its budget, collection pauses until it is not: the
-source's cursor stays, so a source that can resume loses nothing.
+what the removal rule protects (`domain.retention`) never does. Then a batch run is asked for, which expires
+the lake's oldest days. If the disk is still over its budget, collection pauses until it is not: the source's
+cursor stays, so nothing is lost that the source can repeat.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,16 @@ from services.shared.batchview.port import BatchView
 from services.shared.domain import retention
 from services.shared.domain.positions import Vector
 from services.shared.log.port import EventLog, OutOfRange
-from services.shared.runtime import datadir, metrics
+from services.shared.runtime import datadir, metrics, requests
 from services.shared.runtime.clock import Clock
+from services.shared.runtime.requests import BATCH_RUN
 from services.shared.runtime.settings import Settings
 from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.port import SpeedView
 
 EVERY: Final = 30.0
+LONGEST_TURN_MS: Final = 120_000
+"""So long collection goes on over the budget for a batch run that was asked for."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,38 +39,25 @@ async def run(
     batch: BatchView,
     *,
     settings: Settings,
-    directory: Path,
+    disk: "Disk",
     clock: Clock,
     gate: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
     """Looks every half minute until `stop`. `gate` is closed while collection must pause."""
-    disk = Disk(directory, settings)
     await disk.compare()
     while not stop.is_set():
-        await _look(log, speed, batch, disk, settings=settings, clock=clock, gate=gate)
+        try:
+            over = await disk.over_budget()
+            await shorten(log, speed, batch, settings, keep_margin=not over)
+            over = over and await disk.over_budget()
+            await disk.admit(gate, batch, clock, over=over)
+            await measure(log, batch, clock)
+        except (Unavailable, OutOfRange) as error:
+            # A full disk for instance; the collector says it too, and goes on once there is room.
+            _log.warning("log_upkeep_put_off", reason=str(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), EVERY)
-
-
-async def _look(
-    log: EventLog,
-    speed: SpeedView,
-    batch: BatchView,
-    disk: "Disk",
-    *,
-    settings: Settings,
-    clock: Clock,
-    gate: asyncio.Event,
-) -> None:
-    try:
-        over = await disk.over_budget()
-        await shorten(log, speed, batch, settings, keep_margin=not over)
-        disk.admit(gate, over=over and await disk.over_budget())
-        await measure(log, batch, clock)
-    except (Unavailable, OutOfRange) as error:
-        # A full disk for instance; the collector says it too, and goes on once there is room.
-        _log.warning("log_upkeep_put_off", reason=str(error))
 
 
 async def shorten(
@@ -93,13 +84,21 @@ async def measure(log: EventLog, batch: BatchView, clock: Clock) -> None:
 
 
 class Disk:
-    """The data directory against its budget; says when it comes near it, once each time."""
+    """The data directory against its budget; says when it comes near it, once each time.
 
-    def __init__(self, directory: Path, settings: Settings) -> None:
+    `used` tells the bytes by part; it looks at files.
+    """
+
+    def __init__(
+        self, directory: Path, settings: Settings, used: Callable[[Path], Mapping[str, int]]
+    ) -> None:
         self._directory = directory
+        self._used_in = used
         self._budget = int(settings.disk_budget)
         self._near = settings.disk_warn_ratio * settings.disk_budget
         self._warned = False
+        self._asked_at: int | None = None
+        """When a batch run was asked for, because the log had nothing more to give (ms)."""
 
     async def compare(self) -> None:
         """Warn if the disk is full before the budget is."""
@@ -129,21 +128,35 @@ class Disk:
         self._warned = near
         return used > self._budget
 
-    def admit(self, gate: asyncio.Event, *, over: bool) -> None:
-        """Open the gate, or close it; both are said."""
-        if over and gate.is_set():
+    async def admit(
+        self, gate: asyncio.Event, batch: BatchView, clock: Clock, *, over: bool
+    ) -> None:
+        """Close the gate once neither log nor lake has anything to give; open it with room."""
+        if not over:
+            self._asked_at = None
+            if not gate.is_set():
+                _log.info("collection_resumed")
+                gate.set()
+        elif gate.is_set() and await self._lake_has_given(batch, round(clock.now() * 1000)):
             _log.error(
                 "collection_paused",
                 why="the data directory is over its disk budget",
                 way_out="raise BVW_DISK_BUDGET",
             )
             gate.clear()
-        elif not over and not gate.is_set():
-            _log.info("collection_resumed")
-            gate.set()
+
+    async def _lake_has_given(self, batch: BatchView, now: int) -> bool:
+        """Whether a batch run, asked for at the first look, has ended since, or none will."""
+        if self._asked_at is None:
+            self._asked_at = now
+            await asyncio.to_thread(requests.leave, self._directory, BATCH_RUN)
+            return False
+        runs = await batch.runs(limit=5)
+        had = any(run.ended_at for run in runs if run.started_at > self._asked_at)
+        return had or now - self._asked_at > LONGEST_TURN_MS
 
     async def _used(self) -> int:
-        parts = await asyncio.to_thread(datadir.used_by_part, self._directory)
+        parts = await asyncio.to_thread(self._used_in, self._directory)
         for part, used in parts.items():
             metrics.DISK_BYTES.labels(part).set(used)
         return sum(parts.values())

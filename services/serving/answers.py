@@ -11,7 +11,7 @@ import msgspec
 
 from services.serving import merge
 from services.serving.pin import Pin
-from services.shared.batchview.port import BatchView
+from services.shared.batchview.port import BatchView, Gone
 from services.shared.cache.port import Cache
 from services.shared.domain import hll
 from services.shared.domain.positions import upper
@@ -88,8 +88,12 @@ class Answers:
     async def search(
         self, pin: Pin, search: Search, *, limit: int, after: Place | None
     ) -> list[Indexed]:
-        """Documents that the speed view still holds whole, on both sides of the horizon."""
-        return await self._speed.search(search, pin.floor, pin.until, limit=limit, after=after)
+        """Documents that the speed view still holds whole, on both sides of the horizon. Raises `Gone`
+        if some of those that the pin stands on have been let go of since.
+        """
+        if pin.shrunk:
+            raise Gone("documents have been let go of since")
+        return await self._speed.search(search, pin.floor, pin.visible, limit=limit, after=after)
 
     async def days(self, pin: Pin, project: str | None = None) -> list[int]:
         """The event days with changes (of the project), in order."""

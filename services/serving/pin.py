@@ -18,6 +18,7 @@ from services.shared.domain.positions import Vector, reaches, upper
 from services.shared.speedview.port import Visible
 
 EXACT: Final = "exact"
+_LATE_FLOOR: Final = "speed view begins after the horizon"
 PARTIAL: Final = "partial"
 
 
@@ -29,31 +30,41 @@ Whole = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 
 
 class Token(msgspec.Struct, array_like=True, frozen=True):
-    """What `at` says: log identity, generation number, position and its log time."""
+    """What `at` says: log identity, generation number, the visible position, the log time at `as_of`,
+    and from where on documents were whole.
+    """
 
     log: str
     generation: Whole
-    until: tuple[Whole, ...]
+    visible: tuple[Whole, ...]
     times: tuple[Whole, ...]
+    floor: tuple[Whole, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """`since` is the horizon H; `until` the position up to which the speed part answers.
+    """`since` is the horizon H, `visible` the visible position W; `until`, the greater of both, is what
+    an answer counts up to.
 
-    `floor` is where the speed view begins. `reasons` say why the answer is only partial (none:
-    exact). `times` is the log time at `as_of`, per partition, in ms.
+    `floor` is from where on the speed view holds whole documents, `times` the log time at `until`, in
+    ms, per partition. `reasons` say why the answer is only partial (none: exact).
     """
 
     generation: Generation
-    until: Vector
+    visible: Vector
     floor: Vector
     times: Vector
     reasons: tuple[str, ...] = ()
+    shrunk: bool = False
+    """Documents from `floor` on have been let go of since: sums still hold, a search does not."""
 
     @property
     def since(self) -> Vector:
         return self.generation.horizon
+
+    @property
+    def until(self) -> Vector:
+        return upper(self.since, self.visible)
 
     @property
     def completeness(self) -> str:
@@ -69,7 +80,8 @@ class Pin:
 
     @property
     def position(self) -> Token:
-        return Token(self.generation.log, self.generation.number, self.until, self.times)
+        generation = self.generation
+        return Token(generation.log, generation.number, self.visible, self.times, self.floor)
 
     @property
     def key(self) -> str:
@@ -102,28 +114,35 @@ def pin(generation: Generation, visible: Visible | None) -> Pin:
     if visible is None or visible.log != generation.log:
         why = "speed view missing" if visible is None else "speed view belongs to another log"
         return Pin(generation, generation.horizon, generation.horizon, generation.times, (why,))
-    until = upper(generation.horizon, visible.positions)
     times = tuple(
         v if w > h else g
         for w, h, v, g in zip(
             visible.positions, generation.horizon, visible.times, generation.times, strict=True
         )
     )
-    return Pin(generation, until, visible.floor, times, _reasons(generation, visible))
+    reasons = _reasons(generation, visible)
+    return Pin(generation, visible.positions, visible.floor, times, reasons)
 
 
 def pin_at(token: Token, generation: Generation, visible: Visible | None) -> Pin | None:
     """Pin where a token points; None if the views can no longer answer there.
 
-    A token comes from a stranger: it must lie between the horizon and what is visible now.
+    A token comes from a stranger: it must not lie beyond what is visible now.
     """
     now = pin(generation, visible)
-    if token.log != generation.log or {len(token.until), len(token.times)} != {len(now.until)}:
+    lengths = {len(token.visible), len(token.times), len(token.floor)}
+    if token.log != generation.log or lengths != {len(now.visible)}:
         return None
-    positions = reaches(now.until, token.until) and reaches(token.until, generation.horizon)
-    if not positions or not reaches(now.times, token.times):
+    if not reaches(now.visible, token.visible) or not reaches(now.times, token.times):
         return None
-    return Pin(generation, token.until, now.floor, token.times, now.reasons)
+    asked = upper(generation.horizon, token.floor)
+    if visible is not None and not reaches(asked, now.floor):
+        return None
+    reasons = now.reasons if asked == generation.horizon else (*now.reasons, _LATE_FLOOR)
+    shrunk = not reaches(token.floor, now.floor)
+    return Pin(
+        generation, token.visible, token.floor, token.times, tuple(dict.fromkeys(reasons)), shrunk
+    )
 
 
 def _reasons(generation: Generation, visible: Visible) -> tuple[str, ...]:
@@ -131,5 +150,5 @@ def _reasons(generation: Generation, visible: Visible) -> tuple[str, ...]:
     if visible.rebuilding_until and not reaches(visible.positions, visible.rebuilding_until):
         reasons.append("speed view is being rebuilt")
     if not reaches(generation.horizon, visible.floor):
-        reasons.append("speed view begins after the horizon")
+        reasons.append(_LATE_FLOOR)
     return tuple(reasons)

@@ -67,6 +67,10 @@ class Pins:
             return self._standing
         return None
 
+    def forget(self) -> None:
+        """The last reading turned out not to hold any more."""
+        self._standing = None
+
     async def now(self) -> Standing:
         async with self._reading:
             standing = self.fresh()

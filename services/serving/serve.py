@@ -14,6 +14,7 @@ from aiohttp import web
 
 from services.serving.api.app import Deps, build
 from services.serving.files import Files
+from services.serving.protocol import Runner
 from services.shared.runtime.exits import Exit, Refused
 
 DRAIN: Final = 1.0
@@ -26,7 +27,7 @@ _log = structlog.get_logger(__name__)
 async def listening(deps: Deps, *, host: str, port: int) -> AsyncIterator[str]:
     """Serves while inside; yields the URL. Port 0 takes a free one."""
     files = await Files.open(deps.cache_dir)
-    runner = web.AppRunner(build(deps, files), access_log=None, shutdown_timeout=DRAIN)
+    runner = Runner(build(deps, files), access_log=None, shutdown_timeout=DRAIN)
     try:
         await runner.setup()
         url = await _listen(runner, host, port)

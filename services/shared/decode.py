@@ -20,7 +20,16 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.shared.domain.change import EDIT, EDIT_TYPES, NEW, Canary, Change, Rejected
+from services.shared.domain.change import (
+    EDIT,
+    EDIT_TYPES,
+    NEW,
+    OTHER,
+    TYPES,
+    Canary,
+    Change,
+    Rejected,
+)
 from services.shared.domain.classes import editor_class, page_class
 from services.shared.domain.identity import event_day, event_id
 
@@ -37,7 +46,7 @@ NO_PROJECT: Final = "no_project"
 NO_TITLE: Final = "no_title"
 
 REASONS: Final = {
-    TOO_LARGE: "more than 1 MiB",
+    TOO_LARGE: "larger than the setting `largest_event` (1 MiB by default), or than 8 MiB",
     NOT_UTF8: "the bytes are not UTF-8",
     TOO_DEEP: "objects and arrays nested more than 100 deep",
     NOT_JSON: "not one JSON value",
@@ -51,7 +60,8 @@ REASONS: Final = {
 }
 """Every reason there is, with what it means."""
 
-LARGEST_EVENT: Final = 1 << 20
+LARGEST_EVENT: Final = 8 << 20
+"""Bytes. What a source takes is a setting that stays below this: what the log once took counts."""
 DEEPEST: Final = 100
 CANARY_DOMAIN: Final = "canary"
 ABSENT_NAMESPACE: Final = -1
@@ -60,7 +70,7 @@ _LONGEST_TITLE: Final = 512
 _LONGEST_USER: Final = 255
 _LONGEST_COMMENT: Final = 1024
 _LONGEST_WIKI: Final = 64
-_LONGEST_TYPE: Final = 32
+_TYPES: Final = frozenset(TYPES)
 _TYPE_NUMBERS: Final = {0: EDIT, 1: NEW, 3: "log", 5: "external", 6: "categorize"}
 
 _EXACT: Final = 1 << 53  # the largest integer that every reader of JSON keeps exactly
@@ -214,9 +224,12 @@ def _own_id(meta: _Meta) -> str | None:
 
 
 def _type(given: str | int | None) -> str:
+    """One of the known types, so that the views have no key of a stranger's; "" where there is none."""
     if isinstance(given, int):
-        return _TYPE_NUMBERS.get(given) or str(given)
-    return _text(given, _LONGEST_TYPE)
+        return _TYPE_NUMBERS.get(given, OTHER)
+    if not given:
+        return ""
+    return given if given in _TYPES else OTHER
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,6 @@ log carries it out and removes it once the view is emptied, so that a crash in b
 """
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +18,11 @@ import structlog
 from services.shared.batchview.port import BatchView
 from services.shared.domain.positions import Vector, lower, reaches, upper
 from services.shared.log.port import EventLog
-from services.shared.runtime import crash, metrics
+from services.shared.runtime import crash, metrics, requests
 from services.shared.runtime.exits import Refused
 from services.shared.speedview.port import SpeedView
 
-_REQUEST: Final = Path("requests", "speed-rebuild.json")
+_NAME: Final = "speed-rebuild"
 _WAY_OUT: Final = "run: bvw speed rebuild"
 
 _log = structlog.get_logger(__name__)
@@ -71,9 +70,10 @@ async def carry_out(
     *,
     why: str,
 ) -> None:
-    """`begin`, and whatever rebuild was asked for is done with it."""
+    """`begin`, and whatever rebuild was asked for before is done with it."""
+    asked = await asyncio.to_thread(requests.left, directory, _NAME)
     await begin(log, view, batchview, window_ms, why=why)
-    await asyncio.to_thread((directory / _REQUEST).unlink, missing_ok=True)
+    await asyncio.to_thread(requests.done, asked)
 
 
 async def _floor(log: EventLog, batchview: BatchView, start: Vector, window_ms: int) -> Vector:
@@ -87,20 +87,11 @@ async def _floor(log: EventLog, batchview: BatchView, start: Vector, window_ms: 
 
 def request(directory: Path) -> None:
     """Ask the process that follows the log for a rebuild; durable on return."""
-    path = directory / _REQUEST
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        file.write("{}\n")
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    requests.leave(directory, _NAME)
 
 
 def requested(directory: Path) -> bool:
-    return (directory / _REQUEST).exists()
+    return bool(requests.left(directory, _NAME))
 
 
 def _shown(vector: Vector) -> str:

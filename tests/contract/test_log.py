@@ -19,6 +19,7 @@ from services.shared.domain import identity
 from services.shared.domain.positions import Position, Vector, reaches, zero
 from services.shared.log import embedded
 from services.shared.log.port import (
+    MOST_BYTES,
     Cursor,
     DeadLetter,
     Entry,
@@ -222,6 +223,17 @@ async def test_no_partition_starves(log: EventLog, limit: int) -> None:
     assert len(batch.records) <= max(limit, 4)
     busy_last = await log.read(await _after_first_three(log), limit=limit)
     assert len(busy_last.records) == limit
+
+
+async def test_a_read_of_large_events_ends_by_their_bytes(log: EventLog) -> None:
+    large = [Entry(entry.key, bytes(1_000_000)) for entry in entries(*range(60))]
+    await log.append(large)
+    batch = await log.read(START, limit=10_000)
+    assert sum(len(record.raw) for record in batch.records) <= MOST_BYTES
+    assert len(batch.records) > 20
+    assert len(await all_of(log)) == 60, "and the next reads give the rest"
+    await log.append([Entry(large[0].key, bytes(MOST_BYTES))])
+    assert len(await all_of(log)) == 61, "one that is larger than all of them comes alone"
 
 
 async def _after_first_three(log: EventLog) -> Vector:

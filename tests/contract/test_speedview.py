@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.shared.domain.positions import Vector
 from services.shared.domain.query import Between, Condition, OneOf, Query
 from services.shared.domain.views import EDITS, PAGES, VIEWS, WORDS, Rows, View, rows_of
 from services.shared.runtime.exits import Exit
@@ -51,14 +50,19 @@ async def view(opener: Opener) -> SpeedView:
     return view
 
 
-async def everything(view: SpeedView, since: Vector = START, until: Vector = END) -> list[Indexed]:
-    return await view.search(Search(), since, until, limit=1000)
+async def everything(view: SpeedView) -> list[Indexed]:
+    """All whole documents that the view vouches for."""
+    visible = await view.visible()
+    assert visible is not None
+    return await view.search(Search(), visible.floor, visible.positions, limit=1000)
 
 
 async def found(view: SpeedView, text: str) -> list[str]:
     """Titles that a search for the text finds, newest first."""
-    search = Search(terms=tuple(search_terms(text)))
-    return [hit.document.change.title for hit in await view.search(search, START, END, limit=100)]
+    search, visible = Search(terms=tuple(search_terms(text))), await view.visible()
+    assert visible is not None
+    hits = await view.search(search, visible.floor, visible.positions, limit=100)
+    return [hit.document.change.title for hit in hits]
 
 
 def untold(log: list[Indexed]) -> list[Indexed]:
@@ -114,7 +118,7 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
     )
     while order:
         size = data.draw(st.integers(1, len(order)))
-        await view.write(order[:size], START, START)
+        await view.write(order[:size], END, START)
         order = order[size:]
     await view.write([], END, START)
     assert await everything(view) == untold(winners(log))
@@ -124,7 +128,7 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
 
 
 async def test_a_copy_beaten_after_it_was_found_is_in_no_search_and_no_sum(view: SpeedView) -> None:
-    await view.write([at(0, 9, "x", title="Porto", net_bytes=9)], START, START)
+    await view.write([at(0, 9, "x", title="Porto", net_bytes=9)], END, START)
     await view.write([at(0, 3, "x", title="Lisboa", net_bytes=3)], END, START)
     assert await found(view, "porto") == []
     assert await found(view, "lisboa") == ["Lisboa"]
@@ -206,8 +210,9 @@ async def test_a_view_that_has_not_begun_vouches_for_nothing(opener: Opener) -> 
     assert await fresh.oldest() is None
     with pytest.raises(Unavailable):
         await fresh.sums(Query(EDITS), START, END)
+    with pytest.raises(Unavailable):
+        await fresh.search(Search(), START, END, limit=9)
     assert await fresh.sums(Query(EDITS), START, START) == {}
-    assert await everything(fresh) == []
     assert await fresh.shrink(END, END) == await fresh.forget(END) == 0
 
 
@@ -261,13 +266,13 @@ async def test_a_view_that_has_not_begun_takes_nothing(opener: Opener) -> None:
 )
 async def test_search_finds_all_terms_without_case_and_accents(view: SpeedView, text: str) -> None:
     match = at(0, 1, title="Łódź Fabryczna", comment="東京都", user="Ana's")
-    await view.write([match, at(1, 1, title="Kraków", user="Bob")], START, START)
+    await view.write([match, at(1, 1, title="Kraków", user="Bob")], END, START)
     assert await found(view, text) == ["Łódź Fabryczna"]
 
 
 @pytest.mark.parametrize("text", ["Łódź Kraków", "fabry", "京東", "krakow AND lodz"])
 async def test_search_finds_nothing_that_lacks_a_term(view: SpeedView, text: str) -> None:
-    await view.write([at(0, 1, title="Łódź Fabryczna", comment="東京都")], START, START)
+    await view.write([at(0, 1, title="Łódź Fabryczna", comment="東京都")], END, START)
     assert await found(view, text) == []
 
 
@@ -279,7 +284,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
-    await view.write([at(0, 1, title=text, user=""), at(0, 2, title="Lisboa")], START, START)
+    await view.write([at(0, 1, title=text, user=""), at(0, 2, title="Lisboa")], END, START)
     assert text in await found(view, text)
     assert (await found(view, text) == [text]) == bool(search_terms(text))
 
@@ -287,14 +292,14 @@ async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
 @pytest.mark.parametrize("term", [*HOSTILE, "ab*cd", '"', "é", "𞤢𞤣", "x" * 64])
 async def test_a_term_is_found_by_itself_alone(view: SpeedView, term: str) -> None:
     term = term.replace(" ", "_").lower()
-    await view.write([replace(at(0, 1), terms=(term, "z")), at(0, 2)], START, START)
+    await view.write([replace(at(0, 1), terms=(term, "z")), at(0, 2)], END, START)
     hits = await view.search(Search(terms=(term,)), START, END, limit=9)
     assert [hit.offset for hit in hits] == [1]
 
 
 async def test_a_search_may_have_very_many_terms(view: SpeedView) -> None:
     terms = tuple(f"t{n}" for n in range(2000))
-    await view.write([replace(at(0, 1), terms=terms), at(0, 2)], START, START)
+    await view.write([replace(at(0, 1), terms=terms), at(0, 2)], END, START)
     assert len(await view.search(Search(terms=terms), START, END, limit=9)) == 1
     assert await view.search(Search(terms=(*terms, "more")), START, END, limit=9) == []
 
@@ -320,14 +325,14 @@ async def test_every_filter_must_hold(view: SpeedView, search: Search, offsets: 
             at(0, 2, project="en.wikipedia", editor_class="group-bot"),
             at(0, 3, type="log", namespace=4, timestamp=MORNING + 1),
         ],
-        START,
+        END,
         START,
     )
     assert [hit.offset for hit in await view.search(search, START, END, limit=9)] == offsets
 
 
 async def test_search_stays_within_the_span(view: SpeedView) -> None:
-    await view.write([at(p, n) for p in (0, 1) for n in range(5)], START, START)
+    await view.write([at(p, n) for p in (0, 1) for n in range(5)], END, START)
     hits = await view.search(Search(terms=("lisboa",)), (1, 4), (3, 5), limit=9)
     assert [(hit.partition, hit.offset) for hit in hits] == [(1, 4), (0, 2), (0, 1)]
 
@@ -346,7 +351,7 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
     for offset, (partition, passed) in enumerate(times):
         now += passed
         log.append(at(partition, offset, time=now))
-    await view.write(log, START, START)
+    await view.write(log, END, START)
     until, search = (len(log), len(log)), Search(terms=terms)
     pages: list[Indexed] = []
     while page := await view.search(
@@ -355,7 +360,7 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
     ):  # fmt: skip
         assert len(page) <= size
         pages += page
-        await view.write([at(0, len(log) + len(pages), time=now)], START, START)
+        await view.write([at(0, len(log) + len(pages), time=now)], END, START)
     assert pages == untold(log)
 
 
@@ -368,32 +373,51 @@ async def test_what_shrinks_leaves_its_id_so_that_a_later_copy_loses(view: Speed
     assert await view.shrink((2, 9), (9_999, 1_001)) == 1
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
     assert await found(view, "lisboa") == ["Lisboa"] * 2
-    assert await view.sums(Query(WORDS), START, END) == {}
-    await view.write([at(0, 7, "x"), at(0, 1, "x")], START, START)
+    await view.write([at(0, 7, "x"), at(0, 1, "x")], END, START)
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
     assert await view.shrink((2, 9), (9_999, 1_001)) == 0
 
 
 async def test_only_what_is_before_both_position_and_time_shrinks(view: SpeedView) -> None:
-    await view.write([at(0, n, time=1_000 + n // 2) for n in range(10)], START, START)
+    await view.write([at(0, n, time=1_000 + n // 2) for n in range(10)], END, START)
     assert await view.shrink((9, 0), (1_002, 0)) == 4
     assert await view.shrink((5, 9), (9_999, 9_999)) == 1
     assert await view.oldest() == 1_002
     assert {hit.offset for hit in await everything(view)} == set(range(5, 10))
 
 
+async def test_it_vouches_for_nothing_that_it_has_let_go_of(view: SpeedView) -> None:
+    await view.write([at(p, n, f"{p}-{n}") for p in (0, 1) for n in range(4)], (4, 4), (9, 9))
+    assert await view.shrink((2, 4), (1_001, 1_003)) == 4
+    visible = await view.visible()
+    assert visible is not None
+    assert visible.floor == (1, 3)
+    whole = await view.sums(Query(EDITS), (1, 3), (4, 4))
+    assert whole[()][0] == 4
+    for since, until in (((0, 3), (4, 4)), ((1, 2), (4, 4)), (START, (4, 4)), ((1, 3), (4, 5))):
+        with pytest.raises(Unavailable):
+            await view.sums(Query(EDITS), since, until)
+        with pytest.raises(Unavailable):
+            await view.search(Search(), since, until, limit=9)
+    await view.shrink((1, 4), (9_999, 1_000))
+    assert (await view.visible()) == visible, "the floor never sinks"
+    await view.forget((1_002, 0))
+    floor = (await view.visible() or visible).floor
+    assert floor == (2, 3)
+
+
 async def test_what_is_forgotten_may_come_back(view: SpeedView) -> None:
-    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 3, "z")], START, START)
+    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 3, "z")], END, START)
     assert await view.forget((1_002, 0)) == 1
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["z", "y"]
-    await view.write([at(0, 9, "x"), at(0, 8, "y"), at(1, 8, "z")], START, START)
+    await view.write([at(0, 9, "x"), at(0, 8, "y"), at(1, 8, "z")], END, START)
     assert [(hit.document.change.id[-1], hit.offset) for hit in await everything(view)] == [
         ("x", 9), ("z", 3), ("y", 2),
     ]  # fmt: skip
 
 
 async def test_very_many_documents_shrink_and_are_forgotten(view: SpeedView) -> None:
-    await view.write([at(n % 2, n // 2) for n in range(9_000)], START, START)
+    await view.write([at(n % 2, n // 2) for n in range(9_000)], END, START)
     assert await view.shrink((4_400, 9_999), END) == 8_900
     assert len(await everything(view)) == 100
     assert await view.forget(END) == 9_000
@@ -402,7 +426,7 @@ async def test_very_many_documents_shrink_and_are_forgotten(view: SpeedView) -> 
 
 async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
     before = await view.size()
-    await view.write([at(0, n, comment="x" * 1000) for n in range(1000)], START, START)
+    await view.write([at(0, n, comment="x" * 1000) for n in range(1000)], END, START)
     assert await view.size() - before > 1_000_000
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.shared.domain.change import TYPES
+from services.shared.domain.classes import EDITOR_CLASSES, PAGE_CLASSES
 from services.shared.runtime import crash, metrics, settings
 from services.shared.runtime.exits import Exit
 from services.shared.runtime.settings import Settings
 from tests.house import sources
+
+ROOT = Path(__file__).parents[2]
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 
 
 def _row(*cells: str) -> list[str]:
@@ -103,3 +109,23 @@ def test_every_crash_point_is_where_the_table_says() -> None:
         if name == "crash.point"
     }
     assert sorted(passed) == list(crash.POINTS), "POINTS is sorted and each is called somewhere"
+
+
+def test_the_glossary_has_the_words_that_the_code_counts_by() -> None:
+    said = set(re.findall(r"`([^`]+)`", GLOSSARY))
+    words = {*TYPES, *EDITOR_CLASSES, *PAGE_CLASSES}
+    assert words <= said, "docs/glossary.md: a word of the API is not explained"
+
+
+def test_what_the_glossary_points_at_is_there() -> None:
+    paths = [word for word in re.findall(r"`([^`\s]+)`", GLOSSARY) if "/" in word]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_document_that_is_linked_is_there() -> None:
+    broken = []
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        broken += [f"{page}: {target}" for target in targets if not (page.parent / target).exists()]
+    assert not broken

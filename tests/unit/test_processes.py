@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from services.processes import Process
 from services.shared.cache.embedded import MemoryCache
 from services.shared.domain.positions import zero
 from services.shared.lake.port import Lake
+from services.shared.log.embedded import SqliteLog
 from services.shared.runtime import datadir
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit, Refused
@@ -125,11 +126,12 @@ async def test_tools_find_the_api_while_it_runs(scene: Scene) -> None:
     async with Resources() as resources:
         url = await scene.process().open_api(resources, "made for a test")
         assert await asyncio.to_thread(processes.announced_url, data) == url
-        assert await client.answers(url)
+        assert await client.answers(url, scene.stores.log.identity)
+        assert not await client.answers(url, "another log")
         announced = json.loads(await asyncio.to_thread((data / "serving.json").read_text))
         assert announced["pid"] == os.getpid()
     assert await asyncio.to_thread(processes.announced_url, data) is None
-    assert not await client.answers(url)
+    assert not await client.answers(url, scene.stores.log.identity)
 
 
 async def test_whoever_serves_after_us_stays_announced(scene: Scene) -> None:
@@ -160,13 +162,34 @@ async def test_an_empty_directory_answers_exactly(scene: Scene) -> None:
         assert await asyncio.to_thread(processes.announced_url, scene.stores.path) is None
 
 
+async def test_stores_of_a_log_that_was_replaced_or_cut_are_refused(scene: Scene) -> None:
+    await scene.append(1, 2, at=NOW)
+    await scene.process().batch_once()
+    clock = scene.stores.clock
+    other = await SqliteLog.open(scene.stores.path / "other.sqlite", partitions=2, clock=clock)
+    with pytest.raises(Refused, match=r"belongs to log .*the log has been replaced or cut") as why:
+        await Process(Settings(), replace(scene.stores, log=other)).begin()
+    assert why.value.code == Exit.CONFIGURATION
+    current = await scene.opened.batchview.current()
+    assert current is not None
+    beyond = tuple(offset + 1 for offset in current.horizon)
+    whole = replace(current.segments[0], until=beyond)
+    later = replace(current, number=current.number + 1, horizon=beyond, segments=(whole,))
+    await scene.opened.batchview.stage(replace(whole, id="later"), {}, {})
+    later = replace(later, segments=(replace(whole, id="later"),))
+    await scene.opened.batchview.publish(current.number, later)
+    with pytest.raises(Refused, match="beyond the log's end"):
+        await scene.process().begin()
+    await other.close()
+
+
 async def test_an_api_that_is_gone_is_one_line(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     async with client.connected(url) as api:
         with pytest.raises(Refused, match=f"no usable answer from {url}/v1/projects") as why:
             await api.get("/v1/projects")
     assert why.value.code == Exit.TEMPORARY
-    assert not await client.answers(url)
+    assert not await client.answers(url, "any log")
 
 
 async def test_a_second_process_of_a_role_is_refused(scene: Scene) -> None:

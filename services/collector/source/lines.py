@@ -1,8 +1,8 @@
 r"""The lines of a recording's file, plain or compressed, in bounded memory.
 
 A file is read in chunks. A line is handed on with the offset (in the decompressed text) and the
-number that reading continues at after it. A line longer than any event is cut to one byte more than
-the largest, so that it is rejected as too large instead of filling the memory. Blank lines are skipped,
+number that reading continues at after it. Of a line longer than the largest event one byte more than
+that is kept, so that it is rejected as too large instead of filling the memory. Blank lines are skipped,
 `\r\n` is a line's end too, and the last line needs none. A file that is damaged or cut off gives
 all whole lines before the damage, then refuses.
 """
@@ -15,7 +15,6 @@ from typing import BinaryIO, Final, NamedTuple
 
 import zstandard
 
-from services.shared.decode import LARGEST_EVENT
 from services.shared.runtime.exits import Refused
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -23,35 +22,40 @@ SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _CHUNK: Final = 1 << 16
 # A zstd block of a few bytes may hold 128 KiB of text: so much input can't become gigabytes.
 _ZSTD_CHUNK: Final = 1 << 10
-_LONGEST: Final = LARGEST_EVENT + 1
 
 
 class Line(NamedTuple):
-    """A payload; `number` and `end` are the lines and bytes of text up to and with this one."""
+    """A payload; `number` and `end` are the lines and bytes of text up to and with this one. `size`
+    is larger than the payload's where that is cut.
+    """
 
     payload: bytes
+    size: int
     number: int
     end: int
 
 
-def lines(path: Path, file: BinaryIO, *, number: int = 0, offset: int = 0) -> Iterator[Line]:
+def lines(
+    path: Path, file: BinaryIO, *, largest: int, number: int = 0, offset: int = 0
+) -> Iterator[Line]:
     """The lines after `offset`, which is a line's end; `number` lines precede it."""
     kept, skipped, end = b"", 0, offset
     for chunk in _text(path, file, offset):
         first, *others = chunk.split(b"\n")
-        kept, skipped = _longer(kept, skipped, first)
+        kept, skipped = _longer(kept, skipped, first, largest)
         for other in others:
             number, end = number + 1, end + len(kept) + skipped + 1
             if payload := _payload(kept):
-                yield Line(payload, number, end)
-            kept, skipped = _longer(b"", 0, other)
+                yield Line(payload, len(payload) + skipped, number, end)
+            kept, skipped = _longer(b"", 0, other, largest)
     if payload := _payload(kept):
-        yield Line(payload, number + 1, end + len(kept) + skipped)
+        size = len(payload) + skipped
+        yield Line(payload, size, number + 1, end + len(kept) + skipped)
 
 
-def _longer(kept: bytes, skipped: int, more: bytes) -> tuple[bytes, int]:
+def _longer(kept: bytes, skipped: int, more: bytes, largest: int) -> tuple[bytes, int]:
     """A line goes on: no more of it is kept than shows that it is too long."""
-    room = _LONGEST - len(kept)
+    room = largest + 1 - len(kept)
     return kept + more[:room], skipped + max(0, len(more) - room)
 
 

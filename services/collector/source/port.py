@@ -5,20 +5,25 @@ Started again with a cursor that was stored, a source repeats nothing but may re
 overlap; it never skips. A source that can end does (a recording); others run until cancelled.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from services.shared.log.port import Gap
+from services.shared.report import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Payloads that arrived together (bounded in number and bytes) and the cursor after them."""
+    """Payloads that arrived together (bounded in number and bytes) and the cursor after them.
+
+    `cut` has the true size of each payload (by index) that is too large and so is not whole here.
+    """
 
     payloads: tuple[bytes, ...]
     cursor: str
     gaps: tuple[Gap, ...] = ()
+    cut: Mapping[int, int] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -30,11 +35,6 @@ class Source(Protocol):
     @property
     def description(self) -> str:
         """For people: what this data is (live, a recording, simulated)."""
-        ...
-
-    @property
-    def resumable(self) -> bool:
-        """True if a pause of collection loses nothing."""
         ...
 
     def frames(self, cursor: str | None) -> AsyncIterator[Frame]: ...
@@ -53,3 +53,10 @@ class Measured(Protocol):
 
     @property
     def progress(self) -> Progress: ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """What a source over a network can have besides, so that people see how it is."""
+
+    def report(self) -> Report: ...

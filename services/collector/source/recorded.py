@@ -18,7 +18,7 @@ from services.collector.source import recording
 from services.collector.source.lines import Line
 from services.collector.source.pace import Pace, event_time
 from services.collector.source.port import Frame, Measured, Progress, Source
-from services.collector.source.recording import Place, Recording
+from services.collector.source.recording import Block, Place, Recording
 from services.shared.runtime.clock import Clock
 
 FASTEST: Final = "max"
@@ -34,9 +34,11 @@ class Recorded:
         self._done = 0
 
     @classmethod
-    async def open(cls, path: Path, *, speed: str = FASTEST, clock: Clock) -> Self:
+    async def open(
+        cls, path: Path, *, speed: str = FASTEST, largest: int = 1 << 20, clock: Clock
+    ) -> Self:
         """The recording at a path; `speed` is a number of times its own, or `max`."""
-        return cls(await asyncio.to_thread(recording.find, path), speed, clock)
+        return cls(await asyncio.to_thread(recording.find, path, largest), speed, clock)
 
     @property
     def name(self) -> str:
@@ -45,10 +47,6 @@ class Recorded:
     @property
     def description(self) -> str:
         return self._recording.description
-
-    @property
-    def resumable(self) -> bool:
-        return True
 
     @property
     def progress(self) -> Progress:
@@ -66,11 +64,11 @@ class Recorded:
                 start = 0
                 for index, wait in self._waits(block.lines, pace) if pace else ():
                     if index > start:
-                        yield _frame(block.file, block.lines[start:index])
+                        yield _frame(block, block.lines[start:index])
                     await asyncio.sleep(wait)
                     start = index
                 self._done = block.done
-                yield _frame(block.file, block.lines[start:])
+                yield _frame(block, block.lines[start:])
         finally:
             thread.submit(blocks.close)  # once it has read what it may be reading
             thread.shutdown(wait=False)
@@ -83,10 +81,12 @@ class Recorded:
                 yield index, wait
 
 
-def _frame(file: str, lines: list[Line]) -> Frame:
+def _frame(block: Block, lines: list[Line]) -> Frame:
     last = lines[-1]
-    cursor = msgspec.json.encode(Place(file, last.number, last.end)).decode()
-    return Frame(tuple(line.payload for line in lines), cursor)
+    place = Place(block.file, last.number, last.end, block.number)
+    cursor = msgspec.json.encode(place).decode()
+    cut = {n: line.size for n, line in enumerate(lines) if line.size > len(line.payload)}
+    return Frame(tuple(line.payload for line in lines), cursor, cut=cut)
 
 
 if TYPE_CHECKING:

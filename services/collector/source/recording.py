@@ -1,7 +1,7 @@
 """A recording on disk: which files it is, what it is called, and its lines from any place on.
 
-The identity stands for the content: a hash over names, sizes and the beginning of each file. So it
-stays the same when the recording is moved, and another recording under the same path has another.
+The identity stands for the content: a hash of the first line. So it stays the same when the recording is
+moved or grows, and another recording under the same path has another.
 """
 
 import hashlib
@@ -23,17 +23,21 @@ _ACCEPTED: Final = f"accepted: a file {', '.join(SUFFIXES)}, or a folder of such
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A cursor: `line` lines and `offset` bytes of the text of `file` have been read."""
+    """A cursor: `line` lines and `offset` bytes of the text of `file` have been read, and all of the
+    `preceding` files.
+    """
 
     file: str
     line: int = 0
     offset: int = 0
+    preceding: int = 0
 
 
 class Block(NamedTuple):
-    """Some lines of one file; `done` bytes of all files, as they are on disk, have been read."""
+    """Some lines of the `number`th file; `done` bytes of all, as they are on disk, have been read."""
 
     file: str
+    number: int
     lines: list[Line]
     done: int
 
@@ -45,6 +49,7 @@ class Recording(NamedTuple):
     files: tuple[Path, ...]
     sizes: tuple[int, ...]
     identity: str
+    largest: int
 
     @property
     def description(self) -> str:
@@ -52,12 +57,12 @@ class Recording(NamedTuple):
         return f"recording {self.path.name}{several}"
 
 
-def find(path: Path) -> Recording:
-    """The recording at a path; refuses what is none."""
+def find(path: Path, largest: int) -> Recording:
+    """The recording at a path; refuses what is none. `largest` is the largest event in bytes."""
     try:
         files = tuple(_files(path))
         sizes = tuple(file.stat().st_size for file in files)
-        return Recording(path, files, sizes, _identity(files, sizes))
+        return Recording(path, files, sizes, _identity(files[0]), largest)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -68,13 +73,25 @@ def blocks(found: Recording, place: Place | None) -> Generator[Block, None, None
     place = place or Place(names[0])
     if place.file not in names:
         raise Refused(f"{found.path}: was read up to {place.file!r}, which is not there any more")
-    for index in range(names.index(place.file), len(names)):
-        here = place if place.file == names[index] else Place(names[index])
+    start = names.index(place.file)
+    if start != place.preceding:
+        raise Refused(
+            f"{found.path}: {start} files now precede {place.file!r}, up to which it was read, and"
+            f" {place.preceding} did then; what is to follow must be named so that it sorts behind"
+        )
+    for index in range(start, len(names)):
+        here = place if index == start else Place(names[index], preceding=index)
         before = sum(found.sizes[:index])
         with _opened(found.files[index]) as file:
-            following = lines(found.files[index], file, number=here.line, offset=here.offset)
+            following = lines(
+                found.files[index],
+                file,
+                largest=found.largest,
+                number=here.line,
+                offset=here.offset,
+            )
             for some in _bounded(following):
-                yield Block(here.file, some, before + file.tell())
+                yield Block(here.file, index, some, before + file.tell())
 
 
 def _bounded(following: Iterator[Line]) -> Iterator[list[Line]]:
@@ -125,11 +142,8 @@ def _fits(file: Path) -> bool:
     return file.name.endswith(SUFFIXES) and file.is_file()
 
 
-def _identity(files: tuple[Path, ...], sizes: tuple[int, ...]) -> str:
-    known = hashlib.sha256()
-    for file, size in zip(files, sizes, strict=True):
-        with file.open("rb") as opened:
-            beginning = opened.read(_BEGINNING)
-        known.update(f"{file.name}\0{size}\0{len(beginning)}\0".encode())
-        known.update(beginning)
-    return known.hexdigest()[:_DIGITS]
+def _identity(first: Path) -> str:
+    """Of the first line: it stays while files grow, are packed, moved or followed by others."""
+    with _opened(first) as file:
+        line = next(lines(first, file, largest=_BEGINNING), None)
+    return hashlib.sha256(line.payload if line else b"").hexdigest()[:_DIGITS]

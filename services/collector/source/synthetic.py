@@ -75,10 +75,6 @@ class Synthetic:
     def description(self) -> str:
         return f"simulated changes (seed {self._seed}, {self._rate:g} a second on average)"
 
-    @property
-    def resumable(self) -> bool:
-        return True
-
     async def frames(self, cursor: str | None) -> AsyncIterator[Frame]:
         at = self._begin(cursor)
         stream = Stream(at.seed, at.rate, at.start_ms, at.first)

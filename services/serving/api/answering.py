@@ -81,8 +81,9 @@ class Answering:
         try:
             try:
                 return await self._respond(question, request)
-            except Gone:
-                # Superseded and removed while we asked: stand on what is there now.
+            except (Gone, Unavailable):
+                # Removed, or begun anew, while we asked: stand on what is there now.
+                self._pins.forget()
                 return await self._respond(question, request)
         except Gone:
             raise problems.gone() from None

@@ -36,6 +36,12 @@ class Asked:
             for gap in self.standing.gaps
             if span is None or _overlaps(gap, span)
         )
+        lost = self.standing.pin.generation.lost_days
+        days = [day for day in lost if span is None or _overlaps(_all_of(day), span)]
+        if days:
+            self.reasons.append(
+                f"counts of {len(days)} days, {days[0]} to {days[-1]}, were lost with a batch view"
+            )
 
     def meta(self) -> Meta:
         pin = self.standing.pin
@@ -119,6 +125,11 @@ class Asked:
                 f"{span.start:%Y%m%d%H%M}",
                 f"{dates.from_ms(since * 60_000):%Y%m%d%H%M} or later: minutes are kept since then",
             )
+
+
+def _all_of(day: int) -> Gap:
+    start = dates.from_day(day).timestamp()
+    return Gap(int(start * 1000), int((start + 86_399) * 1000), "")
 
 
 def _overlaps(gap: Gap, span: Span) -> bool:

@@ -4,18 +4,22 @@ Pages never tear: the cursor carries what the first page stands on and the place
 ended, so that whatever is appended meanwhile is on no later page.
 """
 
-from services.serving import pin
 from services.serving.api import dates, parameters, problems
 from services.serving.api.asked import Asked
 from services.serving.api.dates import Span
 from services.serving.api.models import ours as models
 from services.serving.api.parameters import Cursor
+from services.serving.pin import packed
+from services.shared.domain.positions import reaches
 from services.shared.speedview.port import Indexed, Search
 
 
 async def changes(asked: Asked) -> models.ChangesAnswer:
     start, end = asked.values["start"], asked.values["end"]
     asked.over(_span(asked))
+    pin = asked.standing.pin
+    if not reaches(pin.visible, pin.since):
+        asked.reasons.append("the newest changes are not listed yet: the speed layer is behind")
     await asked.project()
     search = Search(
         terms=asked.values["q"] or (),
@@ -60,7 +64,7 @@ def _editors(asked: Asked) -> tuple[str, ...]:
 
 def _next(asked: Asked, last: Indexed) -> str:
     place = (last.appended_at, last.partition, last.offset)
-    return pin.packed(Cursor(asked.standing.pin.position, place))
+    return packed(Cursor(asked.standing.pin.position, place))
 
 
 def _row(indexed: Indexed) -> models.ChangeRow:

@@ -67,6 +67,8 @@ def _operation(route: Route) -> dict[str, Any]:
 def _present_paths() -> dict[str, Any]:
     def plain(name: str, model: type[msgspec.Struct], summary: str, **more: Any) -> dict[str, Any]:
         answered = {more.pop("status", "200"): _content(model, summary)}
+        if "200" in answered:
+            answered["304"] = {"description": "Not modified."}
         return {
             "operationId": name,
             "summary": summary,

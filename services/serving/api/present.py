@@ -9,15 +9,15 @@ from services.serving.api import dates
 from services.serving.api.models import ours as models
 from services.serving.pin import EXACT, PARTIAL
 from services.serving.pins import Pins, Standing
+from services.shared import report as reports
 from services.shared.batchview.port import BatchView, Run, Step
 from services.shared.domain.positions import Vector, reaches
 from services.shared.log.port import EventLog
+from services.shared.report import Report
 from services.shared.runtime.clock import Clock
 from services.shared.speedview.port import SpeedView
 
 VERSION: Final = importlib.metadata.version("bots-vs-wiki")
-MOST_DEADLETTERS: Final = 1_000
-"""They are counted up to here, so that a broken upstream does not slow the status down."""
 
 
 class Audits(Protocol):
@@ -45,6 +45,7 @@ class Present:
         standing = await self.pins.now()
         pin, visible = standing.pin, await self.speed.visible()
         end, end_time = await self.log.stable_end(), await self.log.time()
+        began = await self._began(standing)
         reasons = [*pin.reasons, *(gap.reason for gap in standing.gaps)]
         return models.StatusAnswer(
             log=self.log.identity,
@@ -59,16 +60,25 @@ class Present:
             caught_up=reaches(pin.until, end),
             completeness=PARTIAL if reasons else EXACT,
             reasons=reasons,
-            speed_lag_seconds=_lag(pin.until, pin.times, end, end_time),
-            batch_lag_seconds=_lag(pin.since, pin.generation.times, end, end_time),
+            speed_lag_seconds=_lag(pin.until, pin.times, end, end_time, began),
+            batch_lag_seconds=_lag(pin.since, pin.generation.times, end, end_time, began),
             minutes_from=dates.iso(pin.generation.minutes_from * 60_000),
             gaps=_gaps(standing),
+            stream=_stream(reports.read(await self.log.cursor(reports.NAME))),
             tallies=await self.log.tallies(),
-            deadletters=len(await self.log.deadletters(limit=MOST_DEADLETTERS)),
+            deadletters=await self.log.count_deadletters(),
             bytes=await self._bytes(),
             version=VERSION,
             now=dates.iso(int(self.clock.now() * 1000)),
         )
+
+    async def _began(self, standing: Standing) -> int:
+        """When the log began, for a layer that has taken in nothing of it yet."""
+        pin = standing.pin
+        if 0 not in {*pin.times, *pin.generation.times}:
+            return 0
+        first = await self.log.read(await self.log.start(), limit=1)
+        return min((record.appended_at for record in first.records), default=0)
 
     async def runs(self, limit: int) -> models.RunsAnswer:
         return models.RunsAnswer(runs=[_run(run) for run in await self.batch.runs(limit=limit)])
@@ -81,10 +91,12 @@ class Present:
         }
 
 
-def _lag(at: Vector, times: Vector, end: Vector, end_time: int) -> float:
+def _lag(at: Vector, times: Vector, end: Vector, end_time: int, began: int) -> float:
     """How far the log time at a position is behind that at the end; 0 where it is the end."""
     behind = (
-        end_time - time for place, time, last in zip(at, times, end, strict=True) if place < last
+        end_time - max(time, began)
+        for place, time, last in zip(at, times, end, strict=True)
+        if place < last
     )
     return max((*behind, 0)) / 1000
 
@@ -96,13 +108,33 @@ def _gaps(standing: Standing) -> list[models.GapRow]:
     ]
 
 
+def _stream(report: Report | None) -> models.StreamRow | None:
+    if report is None:
+        return None
+    return models.StreamRow(
+        told_at=dates.iso(report.at),
+        state=report.state,
+        since=dates.iso(report.since),
+        reason=report.reason,
+        retry_at=_maybe(report.retry_at),
+        connections=report.connections,
+        last_event_at=_maybe(report.last_event_at),
+        last_canary_at=_maybe(report.last_canary_at),
+        canaries_missing=report.canaries_missing,
+    )
+
+
+def _maybe(ms: int | None) -> str | None:
+    return None if ms is None else dates.iso(ms)
+
+
 def _run(run: Run) -> models.RunRow:
     return models.RunRow(
         id=run.id,
         kind=run.kind,
         state=run.state,
         started_at=dates.iso(run.started_at),
-        ended_at=None if run.ended_at is None else dates.iso(run.ended_at),
+        ended_at=_maybe(run.ended_at),
         generation=run.generation,
         steps=_steps(run.steps),
     )
@@ -117,6 +149,7 @@ def _steps(steps: Sequence[Step]) -> list[models.StepRow]:
             seconds=step.seconds,
             rows_in=step.rows_in,
             rows_out=step.rows_out,
+            expected=step.expected,
             error=step.error,
         )
         for step in steps

@@ -127,7 +127,7 @@ function drawVerdict(result) {
   const left = result.not_recounted_days.length
     ? ` ${format.plural(result.not_recounted_days.length, "day")} could not be recounted: the events are no longer kept.`
     : "";
-  const found = result.differences.length;
+  const found = result.different;
   verdict(
     result.exact ? "right" : "wrong",
     `${compared}${copies}${took}: ${found ? format.plural(found, "difference") : "no difference"}.${left}`,

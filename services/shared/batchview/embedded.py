@@ -96,6 +96,7 @@ class SqliteBatchView:
 
         numbers = await self._database.write(work)
         await self._execute(staging.removals(numbers))
+        await self._database.give_back()
 
     # Segments
 

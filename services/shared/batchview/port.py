@@ -32,7 +32,9 @@ class Gone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a run as it went. `state` is running, done, failed or skipped."""
+    """One step of a run as it goes. `state` is running, done, failed or skipped; `expected` about how
+    many rows come in, 0 if that is not known.
+    """
 
     name: str
     state: str
@@ -41,6 +43,7 @@ class Step:
     rows_in: int = 0
     rows_out: int = 0
     error: str = ""
+    expected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

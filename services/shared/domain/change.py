@@ -6,7 +6,8 @@ from typing import Final
 EDIT: Final = "edit"
 NEW: Final = "new"
 EDIT_TYPES: Final = (EDIT, NEW)
-TYPES: Final = (EDIT, NEW, "log", "categorize", "external")
+OTHER: Final = "other"
+TYPES: Final = (EDIT, NEW, "log", "categorize", "external", OTHER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,7 @@ class Change:
     """A change with typed fields of bounded length.
 
     `id` is the log's key (see `identity`). `day` is YYYYMMDD (UTC) of `timestamp` (seconds since
-    1970), the only date that places an event. `user` is "" where it was redacted. Bytes are 0
+    1970), the only date that places an event. `type` is one of `TYPES`. `user` is "" where it was redacted. Bytes are 0
     for what is no edit. `revision` is the new revision or 0.
     """
 

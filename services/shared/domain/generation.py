@@ -5,8 +5,15 @@ the log's start to its horizon without overlap or gap; it is published by one co
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from services.shared.domain.positions import Vector, zero
+from services.shared.domain.positions import Vector, reaches, zero
+
+WAY_OUT: Final = (
+    "the log has been replaced or cut; put the log back that they were made from, or start anew"
+    " with another --data"
+)
+"""What to do about a `misfit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Generation:
     time in ms) at the horizon, per partition. Rows of the minutes view before `minutes_from`
     (minute since 1970) are in no answer. `published_at` is in ms since 1970. `carried_days` are
     event days whose rows were carried over by a rebuild because the lake no longer holds them.
+    `lost_days` are event days that the lake no longer held when a lost batch view was begun anew: their
+    earlier counts are gone, and answers over them are partial.
     """
 
     number: int
@@ -41,6 +50,7 @@ class Generation:
     minutes_from: int
     published_at: int
     carried_days: tuple[int, ...] = ()
+    lost_days: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         at = self.segments[0].since if self.segments else self.horizon
@@ -50,6 +60,15 @@ class Generation:
             at = segment.until
         if at != self.horizon:
             raise ValueError(f"segments end at {at}, the horizon is {self.horizon}")
+
+
+def misfit(generation: Generation, log: str, end: Vector) -> str | None:
+    """Why a generation can't be of this log, which ends there; None if it can."""
+    if generation.log != log:
+        return f"the batch view belongs to log {generation.log}, not to {log}"
+    if not reaches(end, generation.horizon):
+        return f"the batch view's horizon {generation.horizon} is beyond the log's end {end}"
+    return None
 
 
 def first(log: str, partitions: int, published_at: int) -> Generation:

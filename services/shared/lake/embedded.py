@@ -10,14 +10,18 @@ The library and Arrow take a second and a hundred megabytes to import: they are,
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from services.shared.domain.positions import Span, Vector
 from services.shared.lake.port import Day, Horizon, Lake
+from services.shared.runtime import database
 from services.shared.runtime.clock import Clock
+from services.shared.runtime.unavailable import Unavailable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from services.shared.lake.warehouse import Warehouse
 
 T = TypeVar("T")
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 
 
 class IcebergLake:
@@ -40,7 +45,8 @@ class IcebergLake:
         """Open the lake in a directory, which is created if it is not there."""
         worker = ThreadPoolExecutor(1, thread_name_prefix="lake")
         loop = asyncio.get_running_loop()
-        return cls(await loop.run_in_executor(worker, _open, root), worker, clock)
+        with _unavailable():
+            return cls(await loop.run_in_executor(worker, _open, root), worker, clock)
 
     async def begin(self, identity: str, horizon: Horizon) -> None:
         await self._do(lambda: self._warehouse.begin(identity, horizon))
@@ -85,11 +91,25 @@ class IcebergLake:
 
     async def _do(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
-        # A cancelled caller must not learn less than the disk: what has begun is waited for.
-        return await asyncio.shield(loop.run_in_executor(self._worker, work))
+        with _unavailable():
+            # A cancelled caller must not learn less than the disk: what has begun is waited for.
+            return await asyncio.shield(loop.run_in_executor(self._worker, work))
 
     def _now(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    """A full disk for instance, whether the files or the catalogue meet it."""
+    try:
+        yield
+    except Exception as error:
+        causes = (error, error.__cause__)
+        full = any(isinstance(e, OSError) and e.errno in _PASSING for e in causes)
+        if full or any(database.passes(cause) for cause in causes if cause):
+            raise Unavailable(f"lake: {error.__cause__ or error}") from error
+        raise
 
 
 def _open(root: Path) -> Warehouse:

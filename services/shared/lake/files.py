@@ -29,6 +29,8 @@ ROWS_A_GROUP: Final = 20_000
 """Rows of a row group: small enough that rewriting a file takes little memory."""
 ROWS_A_PIECE: Final = 20_000
 """Rows that a reader has in memory at once."""
+BYTES_AT_ONCE: Final = 32 * 1024 * 1024
+"""Bytes of a row group, and of what a reader has in memory: rows may have up to a megabyte each."""
 
 _ZSTD_LEVEL: Final = 5
 _DIFFERENCES: Final = frozenset(
@@ -58,7 +60,7 @@ def write(directory: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> Pat
     try:
         with _writer(path, schema) as writer:
             for group in itertools.chain([first], groups):
-                writer.write_table(group.cast(schema), row_group_size=ROWS_A_GROUP)
+                writer.write_table(group.cast(schema), row_group_size=len(group))
         storage.sync(path)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -97,7 +99,7 @@ def read(
     *,
     rows: int = ROWS_A_PIECE,
 ) -> Iterator[pa.Table]:
-    """The rows of the files that meet the condition, in pieces of at most `rows`."""
+    """The rows of the files that meet the condition, in pieces of at most `rows` (see `_regroup`)."""
     for file in files:
         _check_whole(file)
     if not files:
@@ -137,18 +139,33 @@ def _check_whole(file: DataFile) -> None:
 
 
 def _regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows in pieces of exactly `rows`; the last may be smaller, and none is empty."""
+    """The same rows in pieces of `rows`, or of fewer where those are too many bytes; none is empty."""
     held: list[pa.Table] = []
-    count = 0
-    for table in tables:
+    count = size = 0
+    for table in itertools.chain.from_iterable(map(_light, tables)):
         at = 0
         while at < len(table):
             part = table.slice(at, rows - count)
+            if held and size + part.nbytes > BYTES_AT_ONCE:
+                yield pa.concat_tables(held)
+                held, count, size = [], 0, 0
+                continue
             at += len(part)
             count += len(part)
+            size += part.nbytes
             held.append(part)
             if count == rows:
                 yield pa.concat_tables(held)
-                held, count = [], 0
+                held, count, size = [], 0, 0
     if held:
         yield pa.concat_tables(held)
+
+
+def _light(table: pa.Table) -> Iterator[pa.Table]:
+    """The table in halves of halves until none has too many bytes, or it is a single row."""
+    if table.nbytes <= BYTES_AT_ONCE or len(table) <= 1:
+        yield table
+        return
+    half = len(table) // 2
+    yield from _light(table.slice(0, half))
+    yield from _light(table.slice(half))

@@ -62,7 +62,9 @@ class Lake(Protocol):
     async def horizon(self, table: str) -> Horizon: ...
 
     async def append(self, table: str, rows: "pa.Table", since: Vector, until: Horizon) -> None:
-        """Commit rows (the table's columns; see `schemas`) and the new horizon. Raises `Stale`."""
+        """Commit rows (the table's columns; see `schemas`) and the new horizon. Raises `Stale`, and
+        `Unavailable` where the disk is full.
+        """
         ...
 
     async def known(self, days: Sequence[int], digests: "pa.Array[Any]") -> "pa.Array[Any]":

@@ -101,7 +101,11 @@ ARROW: Final[dict[str, pa.Schema]] = {
             _DAY,
             _ID,
             _column("timestamp", pa.int64(), "Event time: seconds since 1970"),
-            _column("type", pa.string(), "edit, new, log, categorize or external"),
+            _column(
+                "type",
+                pa.string(),
+                "edit, new, log, categorize, external, or other for any that is none of these",
+            ),
             _column("project", pa.string(), "Project as the Analytics API names it: pt.wikipedia"),
             _column("wiki", pa.string(), "Database name of the wiki, such as ptwiki"),
             _column("namespace", pa.int64(), "Namespace number of the page"),

@@ -45,6 +45,12 @@ def condemned(root: Path) -> dict[str, int]:
         return {}
 
 
+def waiting(root: Path) -> int:
+    """Bytes of the condemned files: given back already, though readers still have them."""
+    sizes = files(root)
+    return sum(sizes.get(path, 0) for path in condemned(root))
+
+
 def sweep(root: Path, found: Collection[str], referenced: Collection[str], now: int) -> None:
     """Condemn what is unreferenced; remove what has been condemned for the grace time.
 

@@ -205,10 +205,7 @@ class Warehouse:
         self._swept_at = now
 
     def size(self) -> int:
-        waiting = sweep.condemned(self._tables.root)
-        found = sweep.files(self._tables.root)
-        still = sum(size for path, size in found.items() if path in waiting)
-        return datadir.used_bytes(self._tables.root) - still
+        return datadir.used_bytes(self._tables.root) - sweep.waiting(self._tables.root)
 
 
 def _written(table: Table, parts: Iterable[tuple[int, Iterable[pa.Table]]]) -> list[DataFile]:

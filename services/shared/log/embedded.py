@@ -23,6 +23,7 @@ from services.shared.domain import identity
 from services.shared.domain.positions import Position, Vector, lower, reaches
 from services.shared.log import blocks, tables
 from services.shared.log.port import (
+    MOST_BYTES,
     Batch,
     Cursor,
     DeadLetter,
@@ -137,8 +138,7 @@ class SqliteLog:
                 joined = await self._database.read(partial(tables.join, run))
                 if joined is not None:
                     await self._database.write(partial(tables.replace, run, *joined))
-        while await self._database.write(tables.vacuum):
-            pass
+        await self._database.give_back()
 
     async def size(self) -> int:
         return await self._database.size()
@@ -214,12 +214,18 @@ class SqliteLog:
         records: list[Record] = []
         reached: list[int] = []
         times: list[int] = []
+        size = 0
         bounds = end if until is None else lower(until, end)
         for partition, bound in enumerate(bounds):
             # What one partition leaves of its share goes to the next ones; none gets nothing.
-            share = max(1, (limit - len(records)) // (self._partitions - partition))
-            taken, following = self._take(connection, partition, since[partition], bound, share)
+            left = self._partitions - partition
+            share = max(1, (limit - len(records)) // left)
+            room = (MOST_BYTES - size) // left
+            taken, following = self._take(
+                connection, partition, since[partition], bound, share=share, room=room
+            )
             records += taken
+            size += sum(len(record.raw) for record in taken)
             if following is None or following.offset >= bound:
                 reached.append(max(since[partition], bound))
             else:
@@ -228,12 +234,22 @@ class SqliteLog:
         return Batch(tuple(records), tuple(reached), tuple(times))
 
     def _take(
-        self, connection: Connection, partition: int, since: int, bound: int, share: int
+        self,
+        connection: Connection,
+        partition: int,
+        since: int,
+        bound: int,
+        *,
+        share: int,
+        room: int,
     ) -> tuple[list[Record], Record | None]:
-        """At most `share` records in [since, bound), and the first one that is not taken."""
+        """At most `share` records and, from the second on, `room` bytes in [since, bound), and the
+        first record that is not taken.
+        """
         taken: list[Record] = []
         for record in self._records(connection, partition, since):
-            if len(taken) == share or record.offset >= bound:
+            room -= len(record.raw)
+            if len(taken) == share or record.offset >= bound or (taken and room < 0):
                 return taken, record
             taken.append(record)
         return taken, None

@@ -20,10 +20,13 @@ Guarantees that every adapter keeps (tests/contract/test_log.py):
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from services.shared.domain.positions import Position, Vector
 from services.shared.runtime.unavailable import Unavailable as Unavailable  # noqa: PLC0414
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Raw bytes that a read ends at, so that few large events take no more memory than many small ones."""
 
 
 class Entry(NamedTuple):
@@ -121,7 +124,8 @@ class EventLog(Protocol):
         ...
 
     async def read(self, since: Vector, *, limit: int, until: Vector | None = None) -> Batch:
-        """At most about `limit` records from `since` on, not beyond `until`; at once, maybe none.
+        """At most about `limit` records and `MOST_BYTES` from `since` on, not beyond `until`; at once,
+        maybe none.
 
         Raises `OutOfRange` if a position of `since` has been removed.
         """

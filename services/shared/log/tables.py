@@ -60,9 +60,6 @@ _BLOCK: Final = "partition, first, until, first_at, last_at, bytes"
 DEADLETTER: Final = "hash, raw, reason, detail, source, cursor, at"
 
 _TRIM_BLOCKS: Final = 256
-_VACUUM_PAGES: Final = 1024
-# Freed pages are used again by the next appends; only much more than those need goes back.
-_VACUUM_SHARE: Final = 8
 
 
 def begin(partitions: int, connection: Connection) -> tuple[str, int]:
@@ -220,13 +217,3 @@ def _intact(run: Sequence[Block], connection: Connection) -> bool:
     sql = f"SELECT count(*) FROM blocks WHERE {_IN_RUN}"
     [(found,)] = connection.execute(sql, _bounds(run)).fetchall()
     return bool(found == len(run))
-
-
-def vacuum(connection: Connection) -> bool:
-    """Gives some freed pages back to the disk if there are many; False once there are not."""
-    [(free,)] = connection.execute("PRAGMA freelist_count").fetchall()
-    [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
-    if free < _VACUUM_PAGES or free * _VACUUM_SHARE < pages:
-        return False
-    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-    return True

@@ -31,7 +31,10 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
 )
-# What may pass by itself or by somebody's freeing space; everything else is a defect of ours.
+_VACUUM_PAGES: Final = 1024
+# Freed pages are used again by the next writes; only much more than those need goes back.
+_VACUUM_SHARE: Final = 8
+# Everything else is a defect of ours.
 _PASSING: Final = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
 )
@@ -99,6 +102,11 @@ class Database:
         """Bytes on disk, with what is still in the journal."""
         return await asyncio.to_thread(self._size)
 
+    async def give_back(self) -> None:
+        """Give freed pages back to the disk, if there are many."""
+        while await self.write(_vacuum):
+            pass
+
     async def close(self) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._shutdown)
@@ -148,12 +156,28 @@ class Database:
             connection.close()
 
 
+def _vacuum(connection: sqlite3.Connection) -> bool:
+    """Gives back some pages; False once there are not many more."""
+    [(free,)] = connection.execute("PRAGMA freelist_count").fetchall()
+    [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
+    if free < _VACUUM_PAGES or free * _VACUUM_SHARE < pages:
+        return False
+    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    return True
+
+
+def passes(error: BaseException) -> bool:
+    """Whether what SQLite says may pass by itself, or by somebody's freeing space."""
+    # The low byte is the kind, what is above it the detail.
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, sqlite3.Error) and code & 0xFF in _PASSING
+
+
 @contextlib.contextmanager
 def _unavailable(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        # The low byte is the kind, what is above it the detail.
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+        if passes(error):
             raise Unavailable(f"{path}: {error}") from error
         raise

@@ -1,7 +1,8 @@
 """The data directory: everything that one source has led to, and a file that says so.
 
 Each source has its own directory, because counts of two sources in one view could never be told
-apart again. `bvw.json` names the source and the version of the format; whoever opens the directory
+apart again. `bvw.json` names the source, what its content is known by where it has one (another
+recording may come under the same path), and the version of the format; whoever opens the directory
 compares both before touching anything else. It is written last and in one step, so a
 directory either is one of ours or has nothing in it that we could harm.
 
@@ -23,8 +24,9 @@ from typing import Any, Final
 from services.shared.runtime.exits import Refused
 
 FORMAT: Final = 1
-OWN: Final = frozenset({"live", "demo"})
-"""Sources that are no recording; any other source is a recording's path."""
+LIVE: Final = "live"
+DEMO: Final = "demo"
+_STREAM = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
 PARTS: Final = ("log", "speed", "batch", "lake")
 OTHER: Final = "other"
 _NAME: Final = "bvw.json"
@@ -35,37 +37,57 @@ _LONGEST_NAME: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
-    """A directory that has been opened. `source` is live, demo or the full path of a recording."""
+    """A directory that has been opened. `source` is its full name, see `full_source`."""
 
     path: Path
     source: str
 
 
+def is_stream(source: str) -> bool:
+    """Whether the source is a live stream: Wikimedia's own, or one at a URL."""
+    return source == LIVE or _STREAM.match(source) is not None
+
+
 def full_source(source: str) -> str:
-    """The source by its full name: what a directory remembers."""
-    return source if source in OWN else str(Path(source).expanduser().resolve())
+    """The source by its full name, what a directory remembers: live, demo, a URL or a full path."""
+    if source == DEMO or is_stream(source):
+        return source
+    return str(Path(source).expanduser().resolve())
 
 
 def of_source(base: Path, source: str) -> Path:
     """Where the data of a source is by default."""
     source = full_source(source)
-    if source in OWN:
+    if source in {LIVE, DEMO}:
         return base / source
-    stem = re.sub(r"\.jsonl(\.gz|\.zst)?$", "", Path(source).name)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:_LONGEST_NAME]
+    stream = _STREAM.match(source)
+    kind, stem = ("live", stream[1]) if stream else ("recorded", Path(source).name)
+    name = re.sub(r"\.jsonl(\.gz|\.zst)?$", "", stem)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_LONGEST_NAME]
     digest = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
-    return base / "-".join(filter(None, ("recorded", name, digest)))
+    return base / "-".join(filter(None, (kind, name, digest)))
 
 
-def open_directory(path: Path, *, source: str | None = None, create: bool) -> DataDirectory:
+def source_at(path: Path) -> str | None:
+    """The full name of the source of a directory; None where there is none, or none that we know."""
+    try:
+        return _source_of(path, json.loads((path / _NAME).read_text("utf-8")))
+    except (OSError, ValueError, Refused):
+        return None
+
+
+def open_directory(
+    path: Path, *, source: str | None = None, content: str = "", create: bool
+) -> DataDirectory:
     """Opens the directory of a source (of whichever, if None), or makes it where `create` says so.
 
-    Refuses what is not a data directory, is of another source, or of a format we don't know.
+    Refuses what is not a data directory, is of another source or another `content` (any, if empty),
+    or of a format we don't know.
     """
     try:
         if source is not None and create and not (path / _NAME).exists():
-            _create(path, full_source(source))
-        return _opened(path, source)
+            _create(path, full_source(source), content)
+        return _opened(path, source, content)
     except OSError as error:
         raise Refused(
             f"{path}: cannot use this data directory ({error.strerror}); choose another with --data"
@@ -97,14 +119,15 @@ def used_by_part(path: Path) -> dict[str, int]:
     return used
 
 
-def _create(path: Path, source: str) -> None:
+def _create(path: Path, source: str, content: str) -> None:
     path.mkdir(parents=True, exist_ok=True)
     new = path / f".{_NAME}.{os.getpid()}"
     strangers = {entry.name for entry in path.iterdir()} - _NOT_OURS_BUT_EMPTY
     if any(not name.startswith(f".{_NAME}.") and name != _NAME for name in strangers):
         raise _not_ours(path)
     with new.open("w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, "source": source}, file, indent=2)
+        described = {"format": FORMAT, "source": source} | ({"content": content} if content else {})
+        json.dump(described, file, indent=2)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -113,7 +136,7 @@ def _create(path: Path, source: str) -> None:
         _sync(folder)
 
 
-def _opened(path: Path, source: str | None) -> DataDirectory:
+def _opened(path: Path, source: str | None, content: str) -> DataDirectory:
     try:
         described = json.loads((path / _NAME).read_text("utf-8"))
     except FileNotFoundError:
@@ -128,6 +151,11 @@ def _opened(path: Path, source: str | None) -> DataDirectory:
             f"{path}: holds the changes of {known}, not of {full_source(source)};"
             f" bvw up --data {_quoted(path)} --source {_quoted(known)} continues it,"
             " another --data begins anew"
+        )
+    if content and described.get("content", content) != content:
+        raise Refused(
+            f"{path}: was made from another recording than the one that is at {known} now;"
+            " put that back, or give another --data for this one"
         )
     return DataDirectory(path, known)
 

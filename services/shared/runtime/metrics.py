@@ -69,6 +69,13 @@ LAST_EVENT_TIMESTAMP = _gauge(
     "bvw_last_event_timestamp_seconds", "Event time of the newest event received."
 )
 GAPS = _counter("bvw_gaps_total", "Stretches of upstream time that may be missing.")
+STREAM_CONNECTED = _gauge("bvw_stream_connected", "1 while the live stream is being read.")
+STREAM_RECONNECTS = _counter(
+    "bvw_stream_reconnects_total", "Connections to the live stream that ended.", "cause"
+)
+CANARIES_MISSING = _gauge(
+    "bvw_canaries_missing", "1 if no canary has come for longer than the alarm allows."
+)
 DEAD_LETTERS = _gauge("bvw_dead_letters", "Dead letters kept and not yet replayed.")
 
 # Log

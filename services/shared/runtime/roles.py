@@ -56,8 +56,10 @@ def _take(descriptor: int) -> bool:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
             return False
         raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()} {' '.join(sys.argv)}\n".encode(), 0)
+    # The lock is held by now; on a full disk only its text is missing.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {' '.join(sys.argv)}\n".encode(), 0)
     return True
 
 

@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_settings import (
@@ -50,9 +51,18 @@ _DURATION = "a duration: 250ms, 15s, 5m, 24h, 7d; a bare number is seconds"
 _LIST = "values separated by commas (a list in the file); none means all"
 
 
+_BYTES = TypeAdapter(ByteSize)
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("an empty path would be the directory that one happens to be in")
     return value
 
 
@@ -76,7 +86,7 @@ def _duration(default: str, text: str) -> Any:
 
 
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-ChangeType = Literal["edit", "new", "log", "categorize", "external"]
+ChangeType = Literal["edit", "new", "log", "categorize", "external", "other"]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 
 
@@ -92,14 +102,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     # Where and what
-    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = _setting(
-        data_home, "Data directory; by default each source has its own in it.", "a path"
+    data_dir: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)] = (
+        _setting(data_home, "Data directory; by default each source has its own in it.", "a path")
     )
     source: str = _setting(
         "auto",
         "Where changes come from.",
-        "auto, demo, or the path of a recording (.jsonl, .jsonl.gz, .jsonl.zst or a folder)",
+        "auto, live, demo, the URL of a stream such as Wikimedia's, or the path of a recording"
+        " (.jsonl, .jsonl.gz, .jsonl.zst or a folder)",
         min_length=1,
+    )
+    contact: str = _setting(
+        "",
+        "Whom the live stream's operators can write to; they refuse who does not say.",
+        "an address such as you@example.org, or a web page",
+        pattern=r"^$|^[!-\'*-~]+@[!-\'*-~]+\.[!-\'*-~]+$|^https?://[!-\'*-~]+$",
     )
     speed: str = _setting(
         "max",
@@ -112,10 +129,32 @@ class Settings(BaseSettings):
         (), "Projects to collect, as globs such as pt.* or *.wikipedia.", _LIST
     )
     types: Annotated[tuple[ChangeType, ...], NoDecode, BeforeValidator(_split)] = _setting(
-        (), "Types to collect.", f"edit, new, log, categorize, external; {_LIST}"
+        (), "Types to collect.", f"edit, new, log, categorize, external, other; {_LIST}"
     )
     namespaces: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)] = _setting(
         (), "Namespace numbers to collect.", f"whole numbers; {_LIST}"
+    )
+    largest_event: ByteSize = _setting(
+        ByteSize(1 << 20),
+        "Largest event that is taken; a larger one is rejected, and kept as far as this.",
+        "bytes from 1KiB to 8MiB",
+        ge=1 << 10,
+        le=8 << 20,
+    )
+
+    # The live stream
+    resume_overlap: Duration = _duration(
+        "10s", "How much of the stream is read again after a reconnect; copies count once."
+    )
+    stream_watchdog: Duration = _duration(
+        "60s", "Time without a byte after which the stream is connected to anew."
+    )
+    reconnect_wait: Duration = _duration(
+        "1s", "Longest wait before the first reconnect; it doubles while nothing new comes."
+    )
+    reconnect_longest: Duration = _duration("60s", "Longest wait before any reconnect.")
+    canary_alarm: Duration = _duration(
+        "30m", "Time without a canary event after which an alarm is raised."
     )
 
     # Serving
@@ -209,6 +248,9 @@ class Settings(BaseSettings):
             if name not in cls.model_fields:
                 raise Refused(f"{origin}: no setting {name!r}{_nearest(name, cls.model_fields)}")
             values[name], origins[name] = value, origin
+        for name, value in values.items():
+            if _is_truth(value):  # which pydantic would take for the number 1
+                raise _not_accepted(cls, name, value, origins[name])
         try:
             settings = cls(**values)
         except ValidationError as error:
@@ -239,7 +281,8 @@ def shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, ByteSize):
-        return value.human_readable(decimal=True)
+        texts = (value.human_readable(decimal=decimal) for decimal in (True, False))
+        return next((text for text in texts if _BYTES.validate_python(text) == value), f"{value}B")
     return str(value)  # of a SecretStr: asterisks
 
 
@@ -262,7 +305,7 @@ def _given(
     if path is not None:
         for name, value in _read_toml(path).items():
             yield name, value, str(path)
-    for name, value in EnvSettingsSource(model)().items():
+    for name, value in EnvSettingsSource(model, env_ignore_empty=True)().items():
         yield name, value, _variable(name)
     for name in model.model_fields:
         if _variable(name) + "_FILE" in os.environ:
@@ -308,11 +351,20 @@ def _refusal(
     origins: Mapping[str, str],
 ) -> Refused:
     name = str(error.errors(include_url=False)[0]["loc"][0])
+    return _not_accepted(model, name, values[name], origins[name])
+
+
+def _not_accepted(model: type[BaseSettings], name: str, value: object, origin: str) -> Refused:
     secret = model.model_fields[name].annotation is SecretStr
-    value = "the value" if secret else repr(values[name])
+    shown = "the value" if secret else repr(value)
     return Refused(
-        f"{name}: {value} from {origins[name]} is not accepted; accepted: {accepts(model, name)}"
+        f"{name}: {shown} from {origin} is not accepted; accepted: {accepts(model, name)}"
     )
+
+
+def _is_truth(value: object) -> bool:
+    """True or false, or a list with one of them: no setting is one."""
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_is_truth, value)))
 
 
 def _unknown_variables(model: type[BaseSettings]) -> Iterator[str]:

@@ -75,11 +75,11 @@ class SqliteSpeedView:
         limit: int,
         after: Place | None = None,
     ) -> list[Indexed]:
-        return await self._database.read(
-            lambda connection: finding.search(
-                connection, search, since, until, limit=limit, after=after
-            )
-        )
+        def work(connection: sqlite3.Connection) -> list[Indexed]:
+            _check_vouched(connection, since, until)
+            return finding.search(connection, search, since, until, limit=limit, after=after)
+
+        return await self._database.read(work)
 
     async def oldest(self) -> int | None:
         return await self._database.read(_oldest)
@@ -90,7 +90,9 @@ class SqliteSpeedView:
     async def forget(self, times: Vector) -> int:
         everything = (1 << tables.OFFSET_BITS,) * len(times)
         await self._remove("documents", everything, times)
-        return await self._remove("ids", everything, times)
+        forgotten = await self._remove("ids", everything, times)
+        await self._database.give_back()
+        return forgotten
 
     async def size(self) -> int:
         return await self._database.size()
@@ -253,8 +255,10 @@ def _removal(table: str, before: Vector, times: Vector) -> Callable[[sqlite3.Con
     statements = tables.LET_GO if table == "documents" else (tables.FORGET,)
 
     def remove(connection: sqlite3.Connection) -> int:
-        removed = 0
-        for span, time in zip(tables.spans(zero(len(before)), before), times, strict=True):
+        removed, reached = 0, list(zero(len(before)))
+        for partition, (span, time) in enumerate(
+            zip(tables.spans(zero(len(before)), before), times, strict=True)
+        ):
             low, high = span[0], finding.place_at(connection, table, span, time)
             high = _bounded(connection, table, low, high)
             for statement in statements:
@@ -262,9 +266,18 @@ def _removal(table: str, before: Vector, times: Vector) -> Callable[[sqlite3.Con
                     statement.format("place >= ? AND place < ?"), (low, high)
                 ).rowcount
             removed += count
+            reached[partition] = high - low if count else 0
+        if removed and table == "documents":
+            _raise_floor(connection, tuple(reached))
         return removed
 
     return remove
+
+
+def _raise_floor(connection: sqlite3.Connection, reached: Vector) -> None:
+    """With the documents goes the claim to hold them."""
+    floor = upper(_begun(connection).floor, reached)
+    connection.execute("UPDATE state SET floor = ?", (json.dumps(floor),))
 
 
 def _bounded(connection: sqlite3.Connection, table: str, low: int, high: int) -> int:

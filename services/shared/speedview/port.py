@@ -7,9 +7,8 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
 - **Visible.** `visible()` tells up to which positions everything is acknowledged AND found by
   `sums` and `search`. It is a prefix: it moves only over what a `write` has vouched for, and it
   moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
-  [since, until). `sums` is exact or nothing: `Unavailable` for positions that the view does not
-  vouch for, which may be because it has been begun anew since the caller looked. `search` finds
-  what is there.
+  [since, until). Both are exact or nothing: `Unavailable` for positions that the view does not
+  vouch for, which may be because it has been begun anew or has let go since the caller looked.
 - **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
 - May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
@@ -47,8 +46,8 @@ class Indexed:
 class Visible:
     """What a speed view vouches for.
 
-    `positions` is W; `times` the log time known at W; `floor` is where this view began: it knows
-    nothing before it. `rebuilding_until` is set while a lost view is rebuilt: answers are partial
+    `positions` is W; `times` the log time known at W. From `floor` on every document is whole: the
+    view began there, or has let go of what precedes it. `rebuilding_until` is set while a lost view is rebuilt: answers are partial
     until `positions` reaches it.
     """
 
@@ -108,7 +107,9 @@ class SpeedView(Protocol):
         limit: int,
         after: Place | None = None,
     ) -> list[Indexed]:
-        """Newest append first (then partition, offset, both descending), after `after`."""
+        """Newest append first (then partition, offset, both descending), after `after`. Raises
+        `Unavailable`.
+        """
         ...
 
     async def oldest(self) -> int | None:
@@ -117,7 +118,7 @@ class SpeedView(Protocol):
 
     async def shrink(self, before: Vector, times: Vector) -> int:
         """Reduce documents to id and position: those before the positions and appended before the
-        times, per partition. Returns how many.
+        times, per partition. `floor` rises with them. Returns how many.
         """
         ...
 

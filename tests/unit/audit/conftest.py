@@ -25,6 +25,7 @@ from services.shared.domain.positions import zero
 from services.shared.runtime.clock import ManualClock
 from services.speed.prepare import prepare
 from tests.unit.batch.conftest import HOUR_MS, NOW, Stores, event, open_stores
+from tests.unit.serving import described
 from tests.unit.serving.made import Audits
 
 WINDOW_MS = 7 * 24 * HOUR_MS
@@ -85,7 +86,9 @@ class Scene:
             pin_live=0.0,
         )
         files = Files({}, asyncio.ensure_future(_made()))
-        async with TestClient(TestServer(build(deps, files))) as client:
+        app = build(deps, files)
+        app.on_response_prepare.append(described.check)
+        async with TestClient(TestServer(app)) as client:
             yield Told(client, change)
 
     @contextlib.asynccontextmanager

@@ -8,10 +8,19 @@ import sqlite3
 
 import pytest
 
+from services.audit.questions import EVERYBODY
 from services.shared.domain import hll
 from services.shared.runtime.exits import Exit, Refused
 from tests.unit.audit.conftest import WINDOW_MS, Answer, Scene
 from tests.unit.batch.conftest import CANARY, DAY, HOUR_MS, NOW, event
+
+
+async def test_types_that_nobody_knows_are_counted_and_recounted(scene: Scene) -> None:
+    await scene.append(*(event(n, type=kind) for n, kind in enumerate([142, "flow", "edit"], 200)))
+    await scene.see()
+    assert (await scene.audited()).exact
+    await scene.stores.run()
+    assert (await scene.audited()).exact
 
 
 async def test_what_is_true_is_exact(scene: Scene) -> None:
@@ -59,11 +68,20 @@ CHANGED = [
     ("edits", "page_class = 'other'"),
     ("minutes", "edits = edits + 1"),
     ("minutes", "minute = minute + 1"),
+    ("minutes", "page_class = 'other'"),
+    ("minutes", "net_bytes = net_bytes + 1"),
+    ("minutes", "abs_bytes = abs_bytes + 1"),
+    ("minutes", "minor = minor + 1"),
+    ("minutes", "new_pages = new_pages + 1"),
     ("pages", "title = 'Elsewhere'"),
     ("pages", "edits = edits + 1"),
+    ("pages", "page_class = 'other'"),
     ("editors", "user = 'Somebody'"),
+    ("editors", "edits = edits + 1"),
+    ("editors", "page_class = 'other'"),
     ("words", "edits = edits + 1"),
     ("words", "stem = 'else'"),
+    ("words", "form = 'Else'"),
     ("hashtags", "hashtag = 'else'"),
     ("hashtags", "edits = edits + 1"),
 ]
@@ -129,13 +147,13 @@ async def test_an_answer_that_is_refused_is_a_difference(scene: Scene) -> None:
 
 async def test_all_differences_are_counted_and_the_first_are_listed(scene: Scene) -> None:
     def more(path: str, answer: Answer) -> Answer:
-        if "/minutely/" in path:
+        if f"/{EVERYBODY}/all-page-types/minutely/" in path:
             for row in answer[1]["items"][0]["results"]:
                 row["edits"] += 1
         return answer
 
     found = await scene.audited(more)
-    assert found.differences == 6 * 1440
+    assert found.differences == 2 * 1440
     assert len(found.listed) == 100
 
 

@@ -1,11 +1,13 @@
 """A rebuild says what the sum of the segments says, and keeps what it cannot recount."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from services.batch import rebuild
 from services.batch.work import VERSION, Work
+from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.domain.generation import Generation, Segment
 from services.shared.lake.port import DEFINED
 from services.shared.runtime.exits import Exit, Refused
@@ -49,6 +51,22 @@ async def test_an_empty_view_has_nothing_to_rebuild(stores: Stores) -> None:
     run = await stores.run("rebuild")
     assert run.state == "done"
     assert (await current(stores)).number == 0
+
+
+async def test_where_nothing_is_counted_yet_a_rebuild_names_the_run(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await filled(stores)
+    lost, stores.batchview = (
+        stores.batchview,
+        await SqliteBatchView.open(tmp_path / "new.db", stores.clock),
+    )
+    await lost.close()
+    with pytest.raises(Refused, match="bvw batch run"):
+        await stores.run("rebuild")
+    await stores.run()
+    assert await stores.rows() == recount(RAWS)
+    await stores.batchview.close()
 
 
 async def test_a_rebuild_repairs_rows_and_gives_them_todays_version(stores: Stores) -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -38,3 +39,14 @@ def test_runs_show_when_how_long_and_why() -> None:
 
 def test_json_is_the_run() -> None:
     assert json.loads(json.dumps(report.as_json(RUN)))["steps"][0]["rows_in"] == 12_345
+
+
+def test_bars_are_drawn_on_a_terminal_only_and_follow_the_run() -> None:
+    for terminal in (True, False):
+        out = StringIO()
+        console = Console(file=out, force_terminal=terminal, width=100)
+        with report.bars(console) as tell:
+            tell(Run("r", "run", "running", 0, steps=(Step("ingest", "running", 0, 0.0, 5, 4),)))
+            tell(replace(RUN, steps=(Step("ingest", "running", 0, 0.0, 50, 40, expected=100),)))
+            tell(RUN)
+        assert ("ingest" in out.getvalue()) is terminal

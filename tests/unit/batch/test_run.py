@@ -158,6 +158,27 @@ async def test_steps_are_recorded_as_they_went(stores: Stores) -> None:
     assert (run.steps[0].rows_in, run.steps[0].rows_out) == (10, 10)
     assert seen[-1] == run
     assert any(r.steps and r.steps[-1].state == "running" and r.steps[-1].rows_in for r in seen)
+    assert [step.expected for step in run.steps[:4]] == [10] * 4
+
+
+async def test_a_long_step_is_recorded_on_its_way(stores: Stores) -> None:
+    await stores.append(*(event(n) for n in range(10)))
+    recorded: list[Run] = []
+    record = stores.batchview.record
+
+    async def note(run: Run) -> None:
+        recorded.append(run)
+        await record(run)
+
+    stores.batchview.record = note  # type: ignore[method-assign]
+    await run_once(
+        stores.log, stores.lake, stores.batchview, None, clock=stores.clock,
+        options=options(piece=2), on_progress=lambda _: stores.clock.advance(0.6),
+    )  # fmt: skip
+    on_the_way = {
+        run.steps[0].rows_in for run in recorded if run.steps and run.steps[0].state == "running"
+    }
+    assert len(on_the_way) > 2
 
 
 async def test_a_failing_step_fails_the_run_with_one_line(stores: Stores) -> None:

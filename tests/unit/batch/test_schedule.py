@@ -10,9 +10,10 @@ from services.batch.schedule import serve_schedule
 from services.batch.work import Stopped
 from services.shared.batchview.port import Run
 from services.shared.domain.generation import first
-from services.shared.runtime import roles
+from services.shared.runtime import requests, roles
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.exits import Refused
+from services.shared.runtime.requests import BATCH_RUN
 from tests.unit.batch.conftest import Stores, event
 
 
@@ -45,6 +46,24 @@ def scheduled(stores: Stores, calls: Calls, stop: asyncio.Event, data: Path) -> 
             data=data, every=0.01, first_after=0.04,
         )
     )  # fmt: skip
+
+
+async def test_a_run_that_is_asked_for_comes_at_once(stores: Stores, tmp_path: Path) -> None:
+    await stores.append(event(1))
+    calls, stop = Calls(), asyncio.Event()
+    task = asyncio.create_task(
+        serve_schedule(
+            calls.once, stores.log, stores.batchview, SystemClock(), stop,
+            data=tmp_path, every=3_600, first_after=0.04,
+        )
+    )  # fmt: skip
+    await calls.reached(1)
+    await asyncio.to_thread(requests.leave, tmp_path, BATCH_RUN)
+    await calls.reached(2)
+    await asyncio.to_thread(requests.leave, tmp_path, BATCH_RUN)
+    await calls.reached(3)
+    stop.set()
+    await task
 
 
 async def test_the_first_run_waits_for_the_first_events(stores: Stores, tmp_path: Path) -> None:

@@ -53,9 +53,28 @@ def test_a_wrong_verb_or_flag_gets_the_nearest() -> None:
     assert done.returncode == Exit.USAGE
     assert "Did you mean 'config'?" in done.stderr
     assert not done.stdout
-    done = _bvw("config", "show", "--log-levle", "info")
+    (line,) = done.stderr.splitlines()
+    for words in (("config", "show"), ("up",)):
+        done = _bvw(*words, "--log-levle", "info")
+        assert done.returncode == Exit.CONFIGURATION
+        (line,) = done.stderr.splitlines()
+        assert "--log-levle" in line
+        assert "--log-level" in line
+        assert f"bvw {' '.join(words)} --help" in line
+
+
+def test_a_value_that_is_no_number_is_one_line_too() -> None:
+    done = _bvw("batch", "runs", "--limit", "many")
     assert done.returncode == Exit.USAGE
-    assert "--log-level" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "--limit" in line
+    assert "bvw batch runs --help" in line
+
+
+def test_without_a_verb_it_shows_what_there_is() -> None:
+    done = _bvw()
+    assert "crashpoints" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_refusal_is_one_line_on_stderr_with_its_code() -> None:
@@ -81,6 +100,7 @@ def test_an_armed_point_must_exist() -> None:
     done = _bvw("config", "show", BVW_CRASH_AT="nowhere:1")
     assert done.returncode == Exit.CONFIGURATION
     assert "no crash point 'nowhere'" in done.stderr
+    assert "BVW_CRASH_AT" in done.stderr
 
 
 def test_version_says_what_to_report() -> None:

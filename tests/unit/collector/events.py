@@ -48,7 +48,6 @@ class Listed:
 
     name = "listed"
     description = "a list"
-    resumable = True
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ CHANGE: Change = parsed(1)
         (("pt.*",), True),
         (("en.*", "*.wikipedia"), True),
         (("PT.Wikipedia.org",), True),
+        (("www.pt.wikipedia.org",), True),
         (("pt",), False),
         (("*.wiktionary", "wikidata"), False),
         (("t.wikipedia",), False),

@@ -20,7 +20,7 @@ def test_received_is_appended_filtered_and_rejected(frames: list[list[bytes]]) -
     whole = Intake()
     for number, payloads in enumerate(frames):
         intake, frame = Intake(), Frame(tuple(payloads), str(number))
-        intake.take(payloads, frame, "source", filters)
+        intake.take(frame, range(len(payloads)), "source", filters)
         assert not intake  # nothing to append before its cursor is in
         intake.close(frame)
         whole.extend(intake)
@@ -40,5 +40,16 @@ def test_received_is_appended_filtered_and_rejected(frames: list[list[bytes]]) -
 def test_newest_is_the_latest_event_time_that_was_taken() -> None:
     payloads = [event(5), event(9, type="log"), event(2), json.dumps([]).encode()]
     intake = Intake()
-    intake.take(payloads, Frame(tuple(payloads), "c"), "source", Filters(types=("edit",)))
+    frame = Frame(tuple(payloads), "c")
+    intake.take(frame, range(len(payloads)), "source", Filters(types=("edit",)))
     assert intake.newest == 1_500_000_005
+
+
+def test_what_is_cut_is_too_large_and_its_whole_size_is_told() -> None:
+    intake = Intake()
+    frame = Frame((event(1), event(2)[:20]), "c", cut={1: 2_000_000})
+    intake.take(frame, range(2), "source", Filters())
+    (letter,) = intake.deadletters
+    assert (letter.reason, letter.raw) == ("too_large", event(2)[:20])
+    assert "2000000 bytes" in letter.detail
+    assert len(intake.entries) == 1

@@ -12,7 +12,6 @@ import zstandard
 from services.collector.source.pace import LONGEST_WAIT, Pace, event_time
 from services.collector.source.port import Frame
 from services.collector.source.recorded import Recorded
-from services.shared.decode import LARGEST_EVENT
 from services.shared.runtime.clock import ManualClock, SystemClock
 from services.shared.runtime.exits import Exit, Refused
 
@@ -49,10 +48,11 @@ async def test_blank_lines_and_line_ends(
 
 
 async def test_a_line_beyond_any_event_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(b"x" * (3 * LARGEST_EVENT) + b"\nnext\nlast")
-    source = await opened(tmp_path)
+    (tmp_path / "a.jsonl").write_bytes(b"x" * 300_000 + b"\nnext\nlast")
+    source = await Recorded.open(tmp_path, largest=100_000, clock=SystemClock())
     frames = [frame async for frame in source.frames(None)]
-    assert [len(p) for f in frames for p in f.payloads] == [LARGEST_EVENT + 1, 4, 4]
+    assert [len(p) for f in frames for p in f.payloads] == [100_001, 4, 4]
+    assert [frame.cut for frame in frames if frame.cut] == [{0: 300_000}]
     rest = [frame async for frame in source.frames(frames[0].cursor)]
     assert [p for f in rest for p in f.payloads] == [b"next", b"last"][
         len(frames[0].payloads) - 1 :
@@ -126,6 +126,26 @@ async def test_the_name_stands_for_the_content(tmp_path: Path) -> None:
     a, b, c = [await opened(tmp_path / folder) for folder in "abc"]
     assert a.name == b.name != c.name
     assert a.name == (await opened(tmp_path / "a" / "events.jsonl")).name
+    with (tmp_path / "a" / "events.jsonl").open("ab") as file:  # it grows
+        file.write(b"3\n")
+    (tmp_path / "a" / "later.jsonl").write_bytes(b"4\n")
+    assert (await opened(tmp_path / "a")).name == b.name
+
+
+async def test_a_recording_that_has_grown_is_read_on_and_what_would_be_passed_over_is_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "1.jsonl").write_bytes(b"1\n")
+    (tmp_path / "3.jsonl").write_bytes(b"2\n")
+    cursor = [frame async for frame in (await opened(tmp_path)).frames(None)][-1].cursor
+    with (tmp_path / "3.jsonl").open("ab") as file:
+        file.write(b"3\n")
+    (tmp_path / "4.jsonl").write_bytes(b"4\n")
+    following = [frame async for frame in (await opened(tmp_path)).frames(cursor)]
+    assert [payload for frame in following for payload in frame.payloads] == [b"3", b"4"]
+    (tmp_path / "2.jsonl").write_bytes(b"lost\n")
+    with pytest.raises(Refused, match=r"2 files now precede '3\.jsonl'.*sorts behind"):
+        await _collect(await opened(tmp_path), [], cursor)
 
 
 async def test_a_cursor_in_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ from structlog.testing import capture_logs
 
 from services.collector import upkeep
 from services.shared.batchview.embedded import SqliteBatchView
+from services.shared.batchview.port import Run
 from services.shared.domain import generation
 from services.shared.domain.generation import Generation, Segment
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import DeadLetter, Entry
-from services.shared.runtime import datadir, metrics
+from services.shared.runtime import datadir, metrics, requests
 from services.shared.runtime.clock import ManualClock
+from services.shared.runtime.requests import BATCH_RUN
 from services.shared.runtime.settings import Settings
 from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.embedded import SqliteSpeedView
@@ -92,13 +94,25 @@ class Scene:
         )  # fmt: skip
         return await self.kept()
 
+    def disk(self, settings: Settings) -> upkeep.Disk:
+        return upkeep.Disk(self.path, settings, datadir.used_by_part)
+
+    async def look(self, settings: Settings, disk: upkeep.Disk) -> None:
+        """What the upkeep does at a look, as far as the disk goes."""
+        await disk.admit(self.gate, self.batch, self.clock, over=await disk.over_budget())
+
+    async def batch_run(self, state: str = "done") -> None:
+        """A batch run that begins and ends now."""
+        self.clock.advance(1)
+        await self.batch.record(Run(str(self.now_ms), "run", state, self.now_ms, self.now_ms + 1))
+
     @contextlib.asynccontextmanager
     async def running(self, **given: Any) -> AsyncIterator[None]:
         """The upkeep as the collector runs it."""
-        stop = asyncio.Event()
+        stop, settings = asyncio.Event(), Settings(**given)
         running = upkeep.run(
-            self.log, self.speed, self.batch, settings=Settings(**given),
-            directory=self.path, clock=self.clock, gate=self.gate, stop=stop,
+            self.log, self.speed, self.batch, settings=settings, disk=self.disk(settings),
+            clock=self.clock, gate=self.gate, stop=stop,
         )  # fmt: skip
         task = asyncio.create_task(running)
         yield
@@ -191,27 +205,59 @@ async def test_within_the_budget_the_margin_stays(scene: Scene) -> None:
     assert await scene.kept() == list(range(10, 25, 2))
 
 
-async def test_collection_pauses_when_nothing_more_can_go_and_goes_on_with_room(
+async def test_collection_pauses_once_the_lake_had_its_turn_and_goes_on_with_room(
     scene: Scene,
 ) -> None:
     await scene.days(2)
+    await scene.batch_run()
+    tight = Settings(disk_budget=ByteSize(1))
+    disk = scene.disk(tight)
     with capture_logs() as logged:
-        async with scene.running(disk_budget=1):
-            await until_logged(logged, "collection_paused")
+        for _ in range(2):
+            await scene.look(tight, disk)
+            assert scene.gate.is_set(), "the run that ended before has given nothing"
+        assert len(await asyncio.to_thread(requests.left, scene.path, BATCH_RUN)) == 1
+        await scene.batch_run("failed")
+        await scene.look(tight, disk)
         assert not scene.gate.is_set()
         async with scene.running():
             await until_logged(logged, "collection_resumed")
         assert scene.gate.is_set()
+    assert [line["event"] for line in logged] == [
+        "disk_budget_near", "collection_paused", "collection_resumed",
+    ]  # fmt: skip
     assert await scene.kept() == [2]
+
+
+async def test_collection_does_not_wait_for_ever_for_a_batch_run(scene: Scene) -> None:
+    tight = Settings(disk_budget=ByteSize(1))
+    disk = scene.disk(tight)
+    await scene.look(tight, disk)
+    assert scene.gate.is_set()
+    scene.clock.advance(121)
+    await scene.look(tight, disk)
+    assert not scene.gate.is_set()
+
+
+async def test_what_the_lake_gives_is_waited_for_and_is_enough(scene: Scene) -> None:
+    await scene.days(2, size=100_000)
+    tight = Settings(disk_budget=ByteSize(1))
+    disk = scene.disk(tight)
+    await scene.look(tight, disk)
+    await disk.admit(scene.gate, scene.batch, scene.clock, over=False)
+    assert scene.gate.is_set()
+    await scene.look(tight, disk)
+    await scene.look(tight, disk)
+    assert scene.gate.is_set(), "over once more, and the lake has its turn once more"
 
 
 async def test_it_warns_at_four_fifths_and_says_so_once(scene: Scene) -> None:
     used = await asyncio.to_thread(datadir.used_bytes, scene.path)
     with capture_logs() as logged:
-        near = upkeep.Disk(scene.path, Settings(disk_budget=ByteSize(used / 0.85)))
+        near = scene.disk(Settings(disk_budget=ByteSize(used / 0.85)))
         assert not await near.over_budget()
         assert not await near.over_budget()
-        far = upkeep.Disk(scene.path, Settings(disk_budget=ByteSize(used / 0.75)))
+        far = scene.disk(Settings(disk_budget=ByteSize(used / 0.75)))
         assert not await far.over_budget()
     assert [line["event"] for line in logged] == ["disk_budget_near"]
     assert logged[0]["used"] == used

@@ -19,11 +19,13 @@ def refusal(path: Path, source: str | None = None, *, create: bool = True) -> st
 
 
 def test_each_source_has_a_directory_of_its_own(tmp_path: Path) -> None:
-    sources = ["live", "demo", "/a/week 1.jsonl.gz", "/b/week 1.jsonl.gz", "/a/week 1.jsonl.zst"]
+    sources = ["live", "demo", "/a/week 1.jsonl.gz", "/b/week 1.jsonl.gz", "/a/week 1.jsonl.zst",
+               "https://s.example.org/v2/stream/a", "https://s.example.org/v2/stream/b"]  # fmt: skip
     places = [datadir.of_source(tmp_path, source) for source in sources]
     assert len(set(places)) == len(places)
     assert [place.name for place in places[:2]] == ["live", "demo"]
     assert places[2].name.startswith("recorded-week-1-")
+    assert places[5].name.startswith("live-s-example-org-")
     assert all(place.parent == tmp_path for place in places)
 
 

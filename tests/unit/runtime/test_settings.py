@@ -78,7 +78,7 @@ def test_the_environment_is_read_by_load_only(monkeypatch: pytest.MonkeyPatch) -
         ("batch_every", "5 weeks", "a duration: 250ms"),
         ("batch_every", "-1", "a duration"),
         ("disk_budget", "-1", "500MB, 40GB"),
-        ("types", "edit,edits", "edit, new, log, categorize, external"),
+        ("types", "edit,edits", "edit, new, log, categorize, external, other"),
         ("speed", "0", "a whole number from 1, or max"),
         ("log_level", "loud", "debug, info, warning, error"),
         ("prot", "1", "--set: no setting 'prot' (did you mean 'port'?)"),
@@ -136,6 +136,33 @@ def test_a_file_takes_lists_and_numbers(folder: Path) -> None:
     loaded = Settings.load()
     assert (loaded.types, loaded.speed) == (("edit", "new"), "10")
     assert (loaded.batch_every, loaded.namespaces) == (1.5, (0,))
+
+
+@pytest.mark.parametrize("line", ["port = true", "disk_budget = true", "namespaces = [0, true]"])
+def test_true_is_not_the_number_one(folder: Path, line: str) -> None:
+    _file(folder, line)
+    assert "is not accepted" in _refusal()
+
+
+def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATA_DIR", "PORT", "CONTACT"):
+        monkeypatch.setenv(f"BVW_{name}", "")
+    assert Settings.load().origins() == Settings().origins()
+    assert "a path" in _refusal(data_dir="")
+
+
+@pytest.mark.parametrize(
+    ("contact", "accepted"),
+    [
+        ("you@example.org", True), ("https://example.org/~you", True), ("", True),
+        ("you", False), ("you@", False), ("you@example.org\r\nX: y", False), ("a (b)@c.d", False),
+    ],
+)  # fmt: skip
+def test_a_contact_can_be_written_to_and_fits_into_a_header(contact: str, accepted: bool) -> None:
+    if accepted:
+        assert Settings.load(flags={"contact": contact}).contact == contact
+    else:
+        assert "you@example.org, or a web page" in _refusal(contact=contact)
 
 
 def test_every_shown_value_can_be_given_back() -> None:

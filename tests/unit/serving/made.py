@@ -35,6 +35,7 @@ from services.shared.runtime.clock import ManualClock
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import Indexed
 from services.shared.text import search_terms
+from tests.unit.serving import described
 
 PARTITIONS = 2
 NOW = datetime(2024, 3, 1, 18, tzinfo=UTC).timestamp()
@@ -81,7 +82,7 @@ def documents(count: int, seed: int = 7) -> list[Document]:
 
 
 def _document(number: int, chance: random.Random) -> Document:
-    kind = chance.choices(TYPES, (10, 3, 2, 2, 1))[0]
+    kind = chance.choices(TYPES, (10, 3, 2, 2, 1, 1))[0]
     edit = kind in EDIT_TYPES
     made = change(
         number,
@@ -120,8 +121,10 @@ class Audits:
             cells=0,
             events=0,
             copies=0,
+            different=0,
             differences=[],
             not_recounted_days=[],
+            late_days=[],
             exact=None,
             error="",
         )
@@ -206,7 +209,9 @@ class World:
         } | more
         vega = asyncio.ensure_future(_made(file(VEGA, b"export {}")))
         files = Files({"index.html": file("index.html", b"<!doctype html>")}, vega)
-        async with TestClient(TestServer(build(Deps(**given), files))) as client:
+        app = build(Deps(**given), files)
+        app.on_response_prepare.append(described.check)
+        async with TestClient(TestServer(app)) as client:
             yield client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,6 +95,57 @@ async def test_a_token_answers_exactly_there_whatever_comes_after(world: World) 
         assert await get(client, f"{SHARE}&at={at}") == before
 
 
+async def test_a_page_of_changes_that_have_been_let_go_of_since_is_gone(world: World) -> None:
+    await filled(world)
+    await world.publish()
+    page = "/v1/changes?limit=6"
+    async with world.served() as client:
+        first = await get(client, page)
+        at, cursor = first["meta"]["at"], first["next"]
+        assert len((await get(client, f"/v1/changes?limit=5&cursor={cursor}"))["changes"]) == 5
+        everything = tuple(time + 1 for time in world.times)
+        assert await world.speed.shrink((3, 3), everything) == 6
+        for gone in (f"{page}&at={at}", f"{page}&cursor={cursor}"):
+            assert "at" in (await get(client, gone, 410))["detail"]
+        assert edits(await get(client, f"{SHARE}&at={at}")) == edits(await get(client, SHARE))
+        again = await get(client, "/v1/changes?limit=100")
+        assert len(again["changes"]) == 14
+        assert again["oldest"]
+
+
+@pytest.mark.parametrize("live", [0.0, 3_600.0])
+async def test_a_view_that_begins_anew_in_the_middle_makes_nothing_of_it_exact(
+    world: World, live: float
+) -> None:
+    await filled(world)
+    async with world.served(pin_live=live) as client:
+        before = await get(client, "/v1/span")
+        await world.speed.begin(world.log.identity, zero(made.PARTITIONS), world.until)
+        for path in ("/v1/changes", SHARE):
+            assert "rebuilt" in (await get(client, path, 503))["detail"]
+        await world.follow()
+        world.clock.advance(2 * live)
+        assert len((await get(client, "/v1/changes?limit=100"))["changes"]) == 20
+        assert (await get(client, "/v1/span"))["first"] == before["first"]
+
+
+async def test_days_whose_counts_were_lost_make_answers_over_them_partial(world: World) -> None:
+    await filled(world)
+    await world.publish()
+    current = await world.batch.current()
+    assert current is not None
+    lost = replace(current, number=current.number + 1, lost_days=(20240227, 20240228))
+    await world.batch.publish(current.number, lost)
+    async with world.served() as client:
+        body = await get(client, SHARE)
+        assert body["meta"]["completeness"] == "partial"
+        assert body["meta"]["reasons"] == [
+            "counts of 1 days, 20240228 to 20240228, were lost with a batch view"
+        ]
+        after = await get(client, "/v1/share?start=20240229&end=20240302")
+        assert after["meta"]["completeness"] == "exact"
+
+
 async def test_a_token_is_gone_with_its_generation(world: World) -> None:
     await filled(world)
     async with world.served() as client:
@@ -112,7 +164,6 @@ async def test_a_token_is_gone_with_its_generation(world: World) -> None:
     ("until", "times"),
     [
         ((10**6,) * made.PARTITIONS, zero(made.PARTITIONS)),  # not visible yet
-        (zero(made.PARTITIONS), zero(made.PARTITIONS)),  # before the horizon
         ((1,), (0,)),  # another number of partitions
         ((), ()),
     ],
@@ -123,7 +174,7 @@ async def test_a_token_that_nobody_handed_out_is_gone(
     await filled(world)
     async with world.served() as client:
         for log in (world.log.identity, "another log"):
-            token = packed(Token(log, 1, until, times))
+            token = packed(Token(log, 1, until, times, zero(len(until))))
             await get(client, f"{SHARE}&at={token}", 410)
 
 
@@ -135,8 +186,8 @@ async def test_what_is_no_token_is_refused(world: World, at: str) -> None:
 
 
 async def test_positions_beyond_what_a_store_can_hold_are_no_token(world: World) -> None:
-    token = packed(Token(world.log.identity, 10**30, (10**30, 0), (0, 0)))
-    cursor = packed(Cursor(Token(world.log.identity, 0, (0, 0), (0, 0)), (-1, 10**30, 0)))
+    token = packed(Token(world.log.identity, 10**30, (10**30, 0), (0, 0), (0, 0)))
+    cursor = packed(Cursor(Token(world.log.identity, 0, (0, 0), (0, 0), (0, 0)), (-1, 10**30, 0)))
     async with world.served() as client:
         await get(client, f"{SHARE}&at={token}", 400)
         await get(client, f"/v1/changes?cursor={cursor}", 400)
@@ -358,7 +409,7 @@ TAIL = "all-editor-types/all-page-types"
         ("/v1/words/top?limit=1001", 400, "limit", "1 to 1000"),
         ("/v1/words/top?limit=0", 400, "limit", "1 to"),
         ("/v1/changes?q=%21%21", 400, "q", "a letter or digit"),
-        ("/v1/changes?type=edit,moved", 400, "type", "edit, new, log, categorize, external"),
+        ("/v1/changes?type=edit,moved", 400, "type", "edit, new, log, categorize, external, other"),
         ("/v1/changes?namespace=x", 400, "namespace", "numbers"),
         ("/v1/changes?start=20240301&end=20240228", 400, "end", "after start"),
         ("/v1/changes?cursor=x", 400, "cursor", "next"),
@@ -501,7 +552,7 @@ async def test_an_answer_that_takes_too_long_is_503(
 
 
 def test_a_token_is_read_back() -> None:
-    token = Token("log", 3, (1, 2), (5, 6))
+    token = Token("log", 3, (1, 2), (5, 6), (0, 1))
     assert unpacked(packed(token), Token) == token
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from services.serving import serve
@@ -15,9 +16,11 @@ from services.serving.api.app import Deps
 from services.serving.api.guard import HEADERS
 from services.serving.api.models.ours import SourceRow
 from services.serving.files import Files
+from services.shared import report as reports
 from services.shared.batchview.port import Run, Step
 from services.shared.cache.embedded import MemoryCache
-from services.shared.log.port import DeadLetter
+from services.shared.log.port import Cursor, DeadLetter
+from services.shared.report import Report
 from services.shared.runtime import metrics
 from services.shared.runtime.exits import Exit, Refused
 from tests.unit.serving import made
@@ -134,14 +137,6 @@ async def test_requests_are_measured_by_route_and_never_by_path(world: World) ->
     assert not any("nothing" in route for route, _ in samples)
 
 
-async def test_a_body_beyond_the_limit_is_not_read(world: World) -> None:
-    async with (
-        world.served() as client,
-        client.get("/v1/share", params={"q": "x" * 9000}) as response,
-    ):
-        assert response.status == 400
-
-
 async def test_status_tells_how_far_everything_is(world: World) -> None:
     await world.append(made.documents(10))
     await world.publish()
@@ -159,6 +154,30 @@ async def test_status_tells_how_far_everything_is(world: World) -> None:
     assert reached["visible"] == list(world.until) != reached["horizon"]
     assert reached["source"]["kind"] == "simulated"
     assert set(reached["bytes"]) == {"log", "speed", "batch"}
+
+
+async def test_a_layer_that_has_taken_in_nothing_is_as_far_behind_as_the_log_is_long(
+    world: World,
+) -> None:
+    await world.append(made.documents(4))
+    world.clock.advance(60)
+    await world.append(made.documents(8)[4:])
+    async with world.served() as client:
+        status = await get(client, "/v1/status")
+    assert status["speed_lag_seconds"] == status["batch_lag_seconds"] == 60
+
+
+async def test_how_a_stream_is_is_told_as_its_collector_has_said_it(world: World) -> None:
+    async with world.served() as client:
+        assert (await get(client, "/v1/status"))["stream"] is None
+        report = Report(5_000, "waiting", 4_000, "HTTP 503", 9_000, 3, 2_000, None, True)
+        await world.log.append([], cursor=Cursor(reports.NAME, reports.written(report)))
+        stream = (await get(client, "/v1/status"))["stream"]
+        assert (stream["state"], stream["reason"]) == ("waiting", "HTTP 503")
+        assert stream["retry_at"] == "1970-01-01T00:00:09.000Z"
+        assert (stream["last_canary_at"], stream["canaries_missing"]) == (None, True)
+        await world.log.append([], cursor=Cursor(reports.NAME, '{"of": "another version"}'))
+        assert (await get(client, "/v1/status"))["stream"] is None
 
 
 async def test_status_counts_what_was_left_out(world: World) -> None:
@@ -268,9 +287,36 @@ async def test_any_free_port(world: World, tmp_path: Path) -> None:
     async with (
         serve.listening(deps(world, tmp_path / "cache"), host="127.0.0.1", port=0) as url,
         aiohttp.ClientSession(url) as session,
-        session.get("/readyz") as response,
+        session.get("/healthz") as response,
     ):
         assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA\x00b: <script>\r\n\r\n", 400),
+        (b"\x16\x03\x01 not HTTP at all <script>\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_no_request_is_a_problem_too(
+    world: World, tmp_path: Path, sent: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve.listening(deps(world, tmp_path / "cache"), host="127.0.0.1", port=0) as url:
+        port = int(url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with asyncio.timeout(20):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert b" %d " % status in head.splitlines()[0]
+    assert b"application/problem+json" in head
+    assert b"nosniff" in head
+    assert msgspec.json.decode(body)["status"] == status
+    assert b"script" not in body
+    assert "Traceback" not in caplog.text
 
 
 def _free_port() -> int:

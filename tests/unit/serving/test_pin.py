@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
-from services.serving.pin import EXACT, PARTIAL, Token, pin, pin_at
+from services.serving.pin import EXACT, PARTIAL, pin, pin_at
 from services.shared.domain.generation import Generation, Segment
-from services.shared.domain.positions import Vector
+from services.shared.domain.positions import Vector, upper
 from services.shared.speedview.port import Visible
 
 GENERATION = Generation(1, "log", (Segment("s", (0, 0), (5, 5), "1"),), (5, 5), (50, 50), 0, 0)
@@ -39,17 +40,21 @@ def test_a_view_that_begins_at_or_before_the_horizon_is_whole(floor: Vector) -> 
 
 
 @pytest.mark.parametrize(
-    ("until", "stands"),
-    [((8, 5), True), ((6, 5), True), ((5, 5), True), ((9, 5), False), ((4, 5), False)],
+    ("visible", "stands"),
+    [((8, 3), True), ((6, 3), True), ((5, 0), True), ((9, 3), False), ((8, 4), False)],
 )
-def test_a_token_stands_between_the_horizon_and_what_is_visible(
-    until: Vector, stands: bool
-) -> None:
-    token = replace_until(pin(GENERATION, VISIBLE).position, until)
+def test_a_token_stands_up_to_what_is_visible(visible: Vector, stands: bool) -> None:
+    token = structs.replace(pin(GENERATION, VISIBLE).position, visible=visible)
     pinned = pin_at(token, GENERATION, VISIBLE)
     assert (pinned is not None) == stands
-    assert pinned is None or pinned.until == until
+    assert pinned is None or pinned.until == upper(visible, GENERATION.horizon)
 
 
-def replace_until(token: Token, until: Vector) -> Token:
-    return Token(token.log, token.generation, until, token.times)
+def test_a_token_outlives_documents_that_are_let_go_of_but_a_search_does_not() -> None:
+    token = pin(GENERATION, VISIBLE).position
+    later = pin_at(token, GENERATION, replace(VISIBLE, floor=(4, 3)))
+    assert later is not None
+    assert (later.completeness, later.shrunk, later.floor) == (EXACT, True, (0, 0))
+    assert pin_at(token, GENERATION, replace(VISIBLE, floor=(6, 3))) is None, "sums need them"
+    forged = structs.replace(token, floor=(6, 6))
+    assert (pin_at(forged, GENERATION, VISIBLE) or later).completeness == PARTIAL

@@ -41,10 +41,13 @@ async def run(source: Synthetic, cursor: str | None = None) -> list[Frame]:
 
 
 async def until_quiet(
-    stream: AsyncGenerator[Frame, None],
+    stream: AsyncGenerator[Frame, None], now: float
 ) -> tuple[list[Frame], asyncio.Future[Frame]]:
-    """What comes without the clock moving, and the wait for what comes after."""
+    """What comes while the clock stands, and the wait for what comes after."""
     frames: list[Frame] = []
+    async with asyncio.timeout(60):
+        while not frames or arrived(frames[-1].payloads[-1]) < now - 30:
+            frames.append(await anext(stream))
     waiting = asyncio.ensure_future(anext(stream))
     while (await asyncio.wait({waiting}, timeout=0.6))[0]:
         frames.append(waiting.result())
@@ -80,7 +83,7 @@ async def test_every_cursor_goes_on_as_an_unbroken_run() -> None:
 async def test_the_first_start_gives_the_last_hour_at_once_and_then_waits() -> None:
     clock = ManualClock(NOW)
     stream = frames_of(Synthetic(42, clock, rate=2))
-    history, waiting = await until_quiet(stream)
+    history, waiting = await until_quiet(stream, NOW)
     seen = payloads(history)
     assert NOW - 3_610 < arrived(seen[0]) < NOW - 3_590
     assert NOW - 10 < arrived(seen[-1]) <= NOW
@@ -116,7 +119,7 @@ async def test_a_later_stretch_ends_at_the_clock_too() -> None:
     old = (await run(limited(3_000)))[-1].cursor
     source = Synthetic(42, ManualClock(NOW + 1e6), history_seconds=30)
     first = await take(source, 1, old)
-    rest, waiting = await until_quiet(frames_of(source, first[-1].cursor))
+    rest, waiting = await until_quiet(frames_of(source, first[-1].cursor), NOW + 1e6)
     assert NOW + 1e6 - 5 < arrived(payloads(first + rest)[-1]) <= NOW + 1e6
     waiting.cancel()
 
@@ -181,4 +184,3 @@ def test_its_name_is_its_seed() -> None:
     assert limited().name == "demo:42"
     assert limited(rate=7).name == "demo:42"
     assert "simulated" in limited().description
-    assert limited().resumable

@@ -100,9 +100,9 @@ class Scene:
 
     async def events(self) -> list[str]:
         """Ids of the documents there, without the day, sorted."""
-        everything = (1 << 40,) * PARTITIONS
+        visible = await self.visible()
         hits: list[Indexed] = await self.view.search(
-            Search(), (0,) * PARTITIONS, everything, limit=1000
+            Search(), visible.floor, visible.positions, limit=1000
         )
         return sorted(hit.document.change.id.partition(":")[2] for hit in hits)
 

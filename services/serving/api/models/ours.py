@@ -174,6 +174,7 @@ class StepRow(msgspec.Struct, frozen=True):
     seconds: float
     rows_in: int
     rows_out: int
+    expected: int
     error: str
 
 
@@ -198,11 +199,31 @@ class GapRow(msgspec.Struct, frozen=True):
 
 
 class SourceRow(msgspec.Struct, frozen=True):
-    """Where the changes come from: `kind` is live, recording or simulated."""
+    """Where the changes come from: `kind` is live, recording or simulated. `note` is for people."""
 
     name: str
     kind: str
     description: str
+    note: str = ""
+
+
+class StreamRow(msgspec.Struct, frozen=True):
+    """How the connection to a live stream is, as its collector last said at `told_at`.
+
+    `state` is connecting, connected, waiting (to connect anew at `retry_at`) or stopped (it is refused,
+    and asked again slowly); `reason` says why. Canaries prove that the stream is alive: where they are
+    missing it may be broken although the connection stands.
+    """
+
+    told_at: str
+    state: Literal["connecting", "connected", "waiting", "stopped"]
+    since: str
+    reason: str
+    retry_at: str | None
+    connections: int
+    last_event_at: str | None
+    last_canary_at: str | None
+    canaries_missing: bool
 
 
 class StatusAnswer(msgspec.Struct, frozen=True):
@@ -224,6 +245,7 @@ class StatusAnswer(msgspec.Struct, frozen=True):
     batch_lag_seconds: float
     minutes_from: str
     gaps: list[GapRow]
+    stream: StreamRow | None
     tallies: dict[str, int]
     deadletters: int
     bytes: dict[str, int]
@@ -238,7 +260,10 @@ class DifferenceRow(msgspec.Struct, frozen=True):
 
 
 class AuditAnswer(msgspec.Struct, frozen=True):
-    """The result of a recount. `state` is none, running, done or failed."""
+    """The result of a recount. `state` is none, running, done or failed. Of `different` cells the
+    first hundred are in `differences`; `late_days` have copies later than the dedupe window, which
+    may show until the next batch run and are not compared.
+    """
 
     state: str
     started_at: str | None
@@ -247,8 +272,10 @@ class AuditAnswer(msgspec.Struct, frozen=True):
     cells: int
     events: int
     copies: int
+    different: int
     differences: list[DifferenceRow]
     not_recounted_days: list[int]
+    late_days: list[int]
     exact: bool | None
     error: str
 

@@ -31,6 +31,7 @@ from services.shared.domain.positions import Vector, reaches
 from services.shared.lake import sweep
 from services.shared.runtime import datadir, lifecycle, metrics, roles
 from services.shared.runtime.exits import Refused
+from services.shared.runtime.probes import Readiness
 from services.shared.runtime.settings import DEFAULT, Settings
 from services.shared.runtime.unavailable import Unavailable
 from services.wiring import Stores, remember
@@ -58,9 +59,12 @@ class Process:
 
     settings: Settings
     stores: Stores
-    health: collecting.Health = field(default_factory=collecting.Health)
+    readiness: Readiness = field(init=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the source has ended and everything of it is in the log."""
+
+    def __post_init__(self) -> None:
+        self.readiness = Readiness(self.stores.clock)
 
     async def collect(self, source: Source, stop: asyncio.Event) -> None:
         """Source -> log, with the role held; replays dead letters and keeps the log meanwhile."""
@@ -68,9 +72,11 @@ class Process:
             await asyncio.to_thread(remember, self.stores.directory)
             gate = asyncio.Event()
             gate.set()
+            health = collecting.Health()
+            self.readiness.add("collector", health.check)
             filters = Filters(self.settings.projects, self.settings.types, self.settings.namespaces)
             beside = {
-                "collect": lambda stop: self._collect(source, filters, gate, stop),
+                "collect": lambda stop: self._collect(source, filters, gate, health, stop),
                 "replay": lambda stop: replay.serve(
                     self.stores.log, self.stores.path, stop=stop, filters=filters
                 ),
@@ -90,7 +96,12 @@ class Process:
             await lifecycle.side_by_side(beside, stop)
 
     async def _collect(
-        self, source: Source, filters: Filters, gate: asyncio.Event, stop: asyncio.Event
+        self,
+        source: Source,
+        filters: Filters,
+        gate: asyncio.Event,
+        health: collecting.Health,
+        stop: asyncio.Event,
     ) -> None:
         async with progress.shown(source, Console(stderr=True)):
             await collecting.run(
@@ -100,7 +111,7 @@ class Process:
                 clock=self.stores.clock,
                 filters=filters,
                 gate=gate,
-                health=self.health,
+                health=health,
             )
         if not stop.is_set():
             self.ended.set()
@@ -235,6 +246,7 @@ class Process:
             cache=stores.cache,
             clock=stores.clock,
             audits=_Audits(audits),
+            readiness=self.readiness,
             source=SourceRow(
                 name=stores.directory.source,
                 kind=stores.kind,

@@ -30,6 +30,7 @@ from services.speed.prepare import prepare
 from services.wiring import Stores
 from tests.unit.batch.conftest import NOW, event, open_stores
 from tests.unit.batch.conftest import Stores as Opened
+from tests.unit.collector.events import Listed, Watched, events
 
 DAY = 86_400
 
@@ -132,6 +133,26 @@ async def test_tools_find_the_api_while_it_runs(scene: Scene) -> None:
         assert announced["pid"] == os.getpid()
     assert await asyncio.to_thread(processes.announced_url, data) is None
     assert not await client.answers(url, scene.stores.log.identity)
+
+
+async def test_readiness_names_a_collector_that_cannot_store(scene: Scene) -> None:
+    await scene.process().begin()
+    await scene.see()
+    refusing: Any = Watched(scene.opened.log)
+    refusing.failing = 1_000_000
+    process = Process(scene.process().settings, replace(scene.stores, log=refusing))
+    stop = asyncio.Event()
+    async with Resources() as resources:
+        url = await process.open_api_for_tools(resources)
+        collecting = asyncio.create_task(process.collect(Listed(events(3)), stop))
+        await asyncio.wait_for(refusing.failed.wait(), 10)
+        async with client.connected(url) as api:
+            status, body = await api.get("/readyz")
+        stop.set()
+        await collecting
+    assert status == 503
+    assert body["dependencies"].pop("collector") == "Unavailable"
+    assert set(body["dependencies"].values()) == {"ready"}
 
 
 async def test_whoever_serves_after_us_stays_announced(scene: Scene) -> None:

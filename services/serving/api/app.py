@@ -42,6 +42,7 @@ class Deps:
     cache: Cache
     clock: Clock
     audits: Audits
+    readiness: Readiness
     source: SourceRow
     cache_dir: Path
     host: str = "127.0.0.1"
@@ -137,16 +138,15 @@ def _documents(routes: Routes, files: Files) -> None:
 
 
 def _health(routes: Routes, deps: Deps) -> None:
-    readiness = Readiness(deps.clock)
-    readiness.add("log", deps.log.stable_end)
-    readiness.add("speed view", lambda: _there(deps.speed.visible()))
-    readiness.add("batch view", lambda: _there(deps.batch.current()))
+    deps.readiness.add("log", deps.log.stable_end)
+    deps.readiness.add("speed view", lambda: _there(deps.speed.visible()))
+    deps.readiness.add("batch view", lambda: _there(deps.batch.current()))
 
     async def healthy(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        verdicts = await readiness.verdicts()
+        verdicts = await deps.readiness.verdicts()
         everything = all(verdict.ready for verdict in verdicts)
         listed = {v.name: "ready" if v.ready else v.reason for v in verdicts}
         body = {"ready": everything, "dependencies": listed}

@@ -23,6 +23,7 @@ from services.serving.files import VEGA, File, Files, file
 from services.shared.cache.embedded import MemoryCache
 from services.shared.domain.positions import zero
 from services.shared.runtime.clock import ManualClock
+from services.shared.runtime.probes import Readiness
 from services.speed.prepare import prepare
 from tests.unit.batch.conftest import HOUR_MS, NOW, Stores, event, open_stores
 from tests.unit.serving import described
@@ -81,6 +82,7 @@ class Scene:
             cache=MemoryCache(),
             clock=self.stores.clock,
             audits=Audits(),
+            readiness=Readiness(self.stores.clock),
             source=SourceRow(name="made", kind="simulated", description="made for a test"),
             cache_dir=self.path,
             pin_live=0.0,

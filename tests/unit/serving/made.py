@@ -32,6 +32,7 @@ from services.shared.domain.views import DISTINCT, VIEWS, Document, Word, regist
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import Entry
 from services.shared.runtime.clock import ManualClock
+from services.shared.runtime.probes import Readiness
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import Indexed
 from services.shared.text import search_terms
@@ -203,6 +204,7 @@ class World:
             "cache": MemoryCache(),
             "clock": self.clock,
             "audits": self.audits,
+            "readiness": Readiness(self.clock),
             "source": SourceRow(name="made", kind="simulated", description="made for a test"),
             "cache_dir": self.path,
             "pin_live": 0.0,

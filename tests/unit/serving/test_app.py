@@ -23,6 +23,7 @@ from services.shared.log.port import Cursor, DeadLetter
 from services.shared.report import Report
 from services.shared.runtime import metrics
 from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.probes import Readiness
 from tests.unit.serving import made
 from tests.unit.serving.made import World, get
 
@@ -241,6 +242,7 @@ def deps(world: World, cache: Path) -> Deps:
         cache=MemoryCache(),
         clock=world.clock,
         audits=world.audits,
+        readiness=Readiness(world.clock),
         source=source,
         cache_dir=cache,
     )

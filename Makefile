@@ -20,8 +20,8 @@ unexport VIRTUAL_ENV
 help: ## What each verb does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/run ## Run everything and open the page: SOURCE=… PORT=… ARGS="--speed 10 …"
-	@$(BIN)/bvw up \
+up: .venv/run ## Run everything: CONTACT=you@example.org (live) SOURCE=… PORT=… ARGS="--open …"
+	@$(BIN)/bvw up $(if $(CONTACT),--contact '$(CONTACT)') \
 		$(if $(SOURCE),--source '$(SOURCE)') $(if $(PORT),--port '$(PORT)') $(ARGS)
 
 test: lint pytest ## All that CI checks: lint, then the tests: ARGS="-k words …"

@@ -22,7 +22,7 @@ def command(settings: Settings) -> None:
             process = processes.Process(settings, stores)
             await process.begin()
             url = await process.open_api(resources, stores.directory.source)
-            typer.echo(f"Bots vs Wiki: {url}", err=True)
+            typer.echo(f"Bots vs Wiki: {url}")
             await lifecycle.side_by_side({"serving": process.serve}, stop)
 
     lifecycle.main(program)

@@ -76,10 +76,10 @@ async def _up(
 
 
 def _greet(url: str, description: str, note: str, *, simulated: bool) -> None:
-    typer.echo(f"Bots vs Wiki: {url}", err=True)
-    typer.echo(f"Source: {description}", err=True)
+    typer.echo(f"Bots vs Wiki: {url}")
+    typer.echo(f"Source: {description}")
     if simulated:
-        typer.echo("These changes are made up, to try things out.", err=True)
+        typer.echo("These changes are made up, to try things out.")
     if note:
-        typer.echo(note, err=True)
-    typer.echo("Prove the numbers with: bvw audit. Stop with Ctrl-C.", err=True)
+        typer.echo(note)
+    typer.echo("Prove the numbers with: bvw audit. Stop with Ctrl-C.")

@@ -101,7 +101,7 @@ def _up(source: Path, data: Path) -> Iterator[Served]:
     command += ["--source", str(source), "--data", str(data), "--port", "0", "--metrics-port", "0"]
     with (
         (data.parent / "said.txt").open("w+") as said,
-        subprocess.Popen(command, stderr=said, env=os.environ) as process,
+        subprocess.Popen(command, stdout=said, stderr=said, env=os.environ) as process,
     ):
         try:
             served = Served(_announced(process, Path(said.name)))

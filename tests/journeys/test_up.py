@@ -100,7 +100,10 @@ def test_the_truth_about_a_simulated_stream(tmp_path: Path) -> None:
 
 def test_the_demo_ends_where_it_is_told_to(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    harness.up("demo", data, "--events", "3000")
+    ended = harness.up("demo", data, "--events", "3000")
+    assert "Bots vs Wiki: http://" in ended.out
+    assert "made up" in ended.out, "a newcomer is told that this is not Wikipedia"
+    assert all(isinstance(json.loads(line), dict) for line in ended.err.splitlines())
     assert 2_500 < harness.audit(data)["events"] <= 3_000
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from itertools import accumulate
 from typing import Any, Final
 
@@ -28,7 +27,7 @@ DEFINED_COLUMNS: Final = tuple(
 """What `cleaned` and the views need of the defined table."""
 
 _POSITION: Final = ("partition", "offset", "appended_at")
-_OF_CHANGE: Final = tuple(field.name for field in fields(Change) if field.name != "id")
+_, *_OF_CHANGE = Change._fields  # all but the id, which is `event_id` in the lake
 
 
 def defined(raw: pa.Table) -> pa.Table:
@@ -70,10 +69,8 @@ def _words(lists: Sequence[Sequence[Word]]) -> Any:
 
 
 def _changes(rows: pa.Table) -> Iterator[Change]:
-    names = [*_OF_CHANGE, "event_id"]
-    for values in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        given = dict(zip(names, values, strict=True))
-        yield Change(id=given.pop("event_id"), **given)
+    columns = (rows[name].to_pylist() for name in ("event_id", *_OF_CHANGE))
+    return map(Change._make, zip(*columns, strict=True))
 
 
 def _table(name: str, columns: dict[str, Any]) -> pa.Table:

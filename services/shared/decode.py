@@ -199,23 +199,23 @@ def _change(event: _Event, meta: _Meta, raw: bytes) -> Change | Rejected:
     user = _text(event.user, _LONGEST_USER)
     bot = event.bot is True
     revision = event.revision.new if isinstance(event.revision, _Revisions) else None
-    return Change(
-        id=event_id(_own_id(meta), raw, day),
-        day=day,
-        timestamp=event.timestamp,
-        type=kind,
-        project=project,
-        wiki=_text(event.wiki, _LONGEST_WIKI),
-        namespace=namespace,
-        title=_text(event.title, _LONGEST_TITLE),
-        user=user,
-        bot=bot,
-        minor=event.minor is True,
-        net_bytes=_net_bytes(event.length) if is_edit else 0,
-        comment=_text(event.comment, _LONGEST_COMMENT),
-        revision=revision or 0,
-        editor_class=_editor_class(user, bot),
-        page_class=page_class(namespace),
+    return Change(  # by place: by name takes six times as long
+        event_id(_own_id(meta), raw, day),
+        day,
+        event.timestamp,
+        kind,
+        project,
+        _text(event.wiki, _LONGEST_WIKI),
+        namespace,
+        _text(event.title, _LONGEST_TITLE),
+        user,
+        bot,
+        event.minor is True,
+        _net_bytes(event.length) if is_edit else 0,
+        _text(event.comment, _LONGEST_COMMENT),
+        revision or 0,
+        _editor_class(user, bot),
+        page_class(namespace),
     )
 
 

@@ -1,7 +1,7 @@
 """One change of a wiki as the views count it, and what else can come in its place."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 EDIT: Final = "edit"
 NEW: Final = "new"
@@ -10,9 +10,8 @@ OTHER: Final = "other"
 TYPES: Final = (EDIT, NEW, "log", "categorize", "external", OTHER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change with typed fields of bounded length.
+class Change(NamedTuple):
+    """A change with typed fields of bounded length. A tuple, because one is made of every event, three times over.
 
     `id` is the log's key (see `identity`). `day` is YYYYMMDD (UTC) of `timestamp` (seconds since
     1970), the only date that places an event. `type` is one of `TYPES`. `user` is "" where it was redacted. Bytes are 0

@@ -175,10 +175,8 @@ def indexed(row: tuple[Any, ...]) -> Indexed:
     (at, appended_at, day, timestamp, project, wiki, kind, editor_class, bot, page_class, namespace,
      net_bytes, minor, revision, title, user, event, comment, words, hashtags) = row  # fmt: skip
     change = Change(
-        id=event, day=day, timestamp=timestamp, type=kind, project=project, wiki=wiki,
-        namespace=namespace, title=title, user=user, bot=bool(bot), minor=bool(minor),
-        net_bytes=net_bytes, comment=comment, revision=revision, editor_class=editor_class,
-        page_class=page_class,
+        event, day, timestamp, kind, project, wiki, namespace, title, user, bool(bot), bool(minor),
+        net_bytes, comment, revision, editor_class, page_class,
     )  # fmt: skip
     document = Document(
         change, tuple(Word(*pair) for pair in json.loads(words)), tuple(json.loads(hashtags))

@@ -1,7 +1,5 @@
 """Filters leave out exactly what they do not name."""
 
-import dataclasses
-
 import pytest
 
 from services.collector.filters import NAMESPACE, PROJECT, TYPE, Filters
@@ -33,7 +31,7 @@ def test_types_and_namespaces() -> None:
     assert Filters(types=("log",)).leaving_out(CHANGE) == TYPE
     assert Filters(namespaces=(0, 4)).leaving_out(CHANGE) is None
     assert Filters(namespaces=(4,)).leaving_out(CHANGE) == NAMESPACE
-    talk = dataclasses.replace(CHANGE, namespace=-1)
+    talk = CHANGE._replace(namespace=-1)
     assert Filters(namespaces=(-1,)).leaving_out(talk) is None
 
 

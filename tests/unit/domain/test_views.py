@@ -1,7 +1,6 @@
 """The declared views and their one `add`: what all layers and adapters are held to."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -124,7 +123,7 @@ def test_a_document_counts_in_each_view_as_often_as_it_should(document: Document
 
 @given(documents())
 def test_a_log_entry_with_words_has_no_words(document: Document) -> None:
-    log = Document(replace(document.change, type="log"), (Word("gat", "Gato"),), ("#wpwp",))
+    log = Document(document.change._replace(type="log"), (Word("gat", "Gato"),), ("#wpwp",))
     assert rows_of(WORDS, [log]) == rows_of(HASHTAGS, [log]) == rows_of(PAGES, [log]) == {}
 
 

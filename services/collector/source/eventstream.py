@@ -5,6 +5,9 @@ LF, CR or CRLF; a byte order mark may come first; `data` lines of one event are 
 `id` stays until the next one; a blank line gives the event out; a line that starts with a colon is a
 comment. Text stays bytes here: whether it is UTF-8 is for `decode.parse` to say, which keeps what is not.
 
+Nearly every event looks the same and lies whole within a piece: those are split off at once, which takes a
+third of the time of going through the lines. `Parser` falls back on the lines for all others.
+
 Memory is bounded. Of an event larger than `largest` one byte more than that is kept, so that it is
 rejected as too large with its true size, and the stream goes on behind it.
 """
@@ -15,6 +18,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_FIELD: Final = 64 * 1024  # of any other field than data: ours are below 1 kB
 _LONGEST_NUMBER: Final = 9
 _DATA: Final = b"data: "
+_USUAL: Final = b"event: message\nid: "
 
 
 class Event(NamedTuple):
@@ -51,11 +55,49 @@ class Parser:
             return []
         if self._after_cr or b"\r" in chunk:
             chunk = self._unified(chunk)
-        first, *others = chunk.split(b"\n")
+        events: list[Event] = []
+        if not self._is_between:
+            end = chunk.find(b"\n\n") + 2
+            self._by_lines(chunk[: end if end > 1 else None], events)
+            chunk = chunk[end:] if end > 1 else b""
+        if self._is_between:
+            *blocks, chunk = chunk.split(b"\n\n")
+            for block in blocks:
+                event = self._usual(block)
+                if event is None:
+                    self._by_lines(block + b"\n\n", events)
+                else:
+                    events.append(event)
+        self._by_lines(chunk, events)
+        return events
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether nothing of an event has been taken."""
+        return self._size < 0 and not (self._line or self._skipped or self._type)
+
+    def _usual(self, block: bytes) -> Event | None:
+        """A whole event of three lines in the upstream's order; None for any other."""
+        head, _, data = block.partition(b"\n" + _DATA)
+        name = head[len(_USUAL) :]
+        if (
+            not head.startswith(_USUAL)
+            or b"\n" in name
+            or b"\0" in name
+            or b"\n" in data
+            or not data
+            or len(block) > self._largest
+            or len(name) > _LONGEST_FIELD
+        ):
+            return None
+        self._id = name
+        return Event(data, name, b"message", len(data))
+
+    def _by_lines(self, text: bytes, events: list[Event]) -> None:
+        first, *others = text.split(b"\n")
         self._longer(first)
         if not others:
-            return []
-        events: list[Event] = []
+            return
         self._take(b"".join(self._line), self._skipped, events)
         self._line.clear()
         self._kept = self._skipped = 0
@@ -63,7 +105,6 @@ class Parser:
         for line in others:
             self._take(line, 0, events)
         self._longer(last)
-        return events
 
     def _without_mark(self, chunk: bytes) -> bytes:
         """The first bytes wait until it is clear whether they are a byte order mark."""

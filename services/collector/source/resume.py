@@ -28,6 +28,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -92,7 +93,7 @@ _FOLLOWING: Final = {
 """After anything else: by time."""
 
 
-class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+class Place(msgspec.Struct, omit_defaults=True):
     """What is known of a topic: the greatest time in an id (ms), and its last event."""
 
     topic: str
@@ -102,7 +103,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str | None = None
 
 
-class _Entry(msgspec.Struct, omit_defaults=True):
+class _Entry(msgspec.Struct, omit_defaults=True, gc=False):
     """What an id, and a `Last-Event-ID`, says of one topic."""
 
     topic: str
@@ -201,11 +202,11 @@ class Resume:
 
     def take(self, events: Sequence[Event]) -> list[Gap]:
         """Some events have come: the cursor follows. After `Elsewhere` they are not to be kept."""
-        before = dict(self._places)
+        before = _without_offsets(self._places)
         try:
             return self._take(events)
         except Elsewhere:
-            self._places = _without_offsets(before)
+            self._places = before
             raise
 
     def _take(self, events: Sequence[Event]) -> list[Gap]:
@@ -249,26 +250,27 @@ class Resume:
             entries = list(filter(_sane, _decode_id(event_id)))
         except msgspec.MsgspecError:
             return
-        times = [entry.timestamp for entry in entries if entry.timestamp is not None]
-        if self._under_way.anew and times:
-            self._begin_anew(max(times), gaps)
+        if self._under_way.anew:
+            self._begin_anew([e.timestamp for e in entries if e.timestamp is not None], gaps)
         for entry in entries:
             self._merge(entry, grown, gaps)
 
-    def _begin_anew(self, at: int, gaps: list[Gap]) -> None:
+    def _begin_anew(self, times: Sequence[int], gaps: list[Gap]) -> None:
         """The first event after a resume point that is gone; topics may have other names now."""
-        left = self.time or 0
+        if not times:
+            return
+        left, at = self.time or 0, max(times)
         if at > left:
             gaps.append(Gap(left, at, BEGUN_ANEW))
         self._places, self._under_way.anew = {}, False
 
     def _merge(self, entry: _Entry, grown: set[_Key], gaps: list[Gap]) -> None:
-        key = (entry.topic, entry.partition)
-        if key not in self._places:
+        key, time = (entry.topic, entry.partition), entry.timestamp
+        place = self._places.get(key)
+        if place is None:
             if len(self._places) == _MOST_TOPICS:
                 return
-            self._places[key] = Place(*key)
-        place, time = self._places[key], entry.timestamp
+            place = self._places[key] = Place(*key)
         asked = self._under_way.asked.get(key)
         if time is None or (asked is not None and asked.timestamp == time):
             return  # the upstream repeats what was asked for until the topic's first event
@@ -279,7 +281,7 @@ class Resume:
             if place.timestamp is not None and time > place.timestamp + allowed:
                 gaps.append(Gap(place.timestamp, time, WENT_ON_LATER))
         if place.timestamp is None or time > place.timestamp:
-            self._places[key] = replace(place, timestamp=time)
+            place.timestamp = time
             grown.add(key)
 
     def _reach(self, event: Event, grown: set[_Key]) -> None:
@@ -319,7 +321,12 @@ def _without_offsets(places: Mapping[_Key, Place]) -> dict[_Key, Place]:
 
 def _sane(entry: _Entry) -> bool:
     at = entry.timestamp
-    return bool(_TOPIC.fullmatch(entry.topic)) and (at is None or 0 < at < _END_OF_TIME)
+    return (at is None or 0 < at < _END_OF_TIME) and _is_topic(entry.topic)
+
+
+@lru_cache(_MOST_TOPICS)
+def _is_topic(name: str) -> bool:
+    return _TOPIC.fullmatch(name) is not None
 
 
 def _meta(event: Event) -> _Meta | None:

@@ -18,6 +18,14 @@ LINES = [
     b"event: error", b"event", b"id: 1", b"id: [2]", b"id", b"id: \0", b"retry: 250", b"retry: 2s",
     b"retry: 99999999999", b":ok", b": a comment", b"", b"", b" ", b"\xef\xbb\xbf", b"x",
 ]  # fmt: skip
+USUAL = [b"event: message", b'id: [{"offset":-1}]', b'data: {"a":1}', b""]
+ODD = [
+    [b"event: message", b"id: 1", b"data: x", b"data: y", b""],
+    [b"event: message", b"id: 1", b"", b""],
+    [b"event: message", b"id: \0", b"data: x", b""],
+    [b"event: message", b"id: 1", b"retry: 3", b"data: x", b""],
+    [b"event: message", b"id: 1", b"data: ", b""],
+]
 EXAMPLES = [
     (b"data: YHOO\ndata: +2\ndata: 10\n\n", [b"YHOO\n+2\n10"]),
     (b": test stream\n\ndata: first\nid: 1\n\ndata:second\nid\n\ndata:  third\n\n",
@@ -64,14 +72,19 @@ def test_the_standards_examples(body: bytes, expected: list[bytes]) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from([b"\n", b"\r", b"\r\n"]))),
+    st.lists(
+        st.tuples(
+            st.sampled_from([USUAL, *ODD, *([line] for line in LINES)]) | st.just(USUAL),
+            st.sampled_from([b"\n", b"\n", b"\r", b"\r\n"]),
+        )
+    ),
     st.booleans(),
     st.lists(st.integers(0, 400), max_size=8),
 )
 def test_however_it_is_cut_it_is_what_the_rules_say(
-    lines: list[tuple[bytes, bytes]], mark: bool, cuts: list[int]
+    blocks: list[tuple[list[bytes], bytes]], mark: bool, cuts: list[int]
 ) -> None:
-    body = b"\xef\xbb\xbf" * mark + b"".join(line + end for line, end in lines)
+    body = b"\xef\xbb\xbf" * mark + b"".join(line + end for lines, end in blocks for line in lines)
     # What is behind a CR may be the LF of the same end: only with the next byte is it known.
     places = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
     pieces = [body[a:b] for a, b in itertools.pairwise(places)]

@@ -8,8 +8,6 @@ import contextlib
 import re
 import selectors
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,32 +66,13 @@ def figures() -> list[Figure]:
 def _compared(name: str, ours: product.Product, path: str, body: Path) -> Iterator[Figure]:
     with urlopen(ours.url + path, timeout=30) as response:
         body.write_bytes(response.read())
-    with _bare(body) as bare:
+    with product.scripted(_BARE, body) as bare:
         rounds = [(_asked(ours, path), _asked(bare, path)) for _ in range(ROUNDS)]
     peer = "bare aiohttp, same bytes"
     rates = [(our.rate, their.rate) for our, their in rounds]
     yield against_rates(f"{name}, warm", rates, peer, expected=">= 0.7")
     costs = [(1 / our.cpu, 1 / their.cpu) for our, their in rounds]
     yield against_rates(f"{name}, warm, by the server's CPU alone", costs, peer)
-
-
-@contextlib.contextmanager
-def _bare(body: Path) -> Iterator[product.Product]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", _BARE, str(body), str(port)])
-    try:
-        product.waited(lambda: _listens(port), process)
-        yield product.Product(process, f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 class _Asked(NamedTuple):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,26 @@ def running(verb: str, data: Path, *flags: str) -> Iterator[Product]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+
+
+@contextlib.contextmanager
+def scripted(code: str, *arguments: object) -> Iterator[Product]:
+    """A server in a few lines of Python, whose last argument is the port that it is to listen on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments), str(port)])
+    try:
+        waited(lambda: _listens(port), process)
+        yield Product(process, f"http://127.0.0.1:{port}")
+    finally:
+        process.kill()  # it has nothing to end in order
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def bvw(*arguments: str) -> None:

@@ -425,6 +425,14 @@ async def test_followers_hear_of_every_move_also_of_another_process(
             assert (await anext(own)).log == "log-2", "only the newest is told"
 
 
+async def test_followers_hear_of_what_is_let_go_of(view: SpeedView) -> None:
+    await view.write([at(0, 1)], (5, 5), (2_000, 2_000))
+    async with aclosing(view.follow()) as follower, asyncio.timeout(20):
+        assert (await anext(follower)).floor == START
+        await view.shrink((2, 0), (9_999, 9_999))
+        assert (await anext(follower)).floor == (2, 0)
+
+
 async def test_a_view_that_has_not_begun_is_waited_for(opener: Opener) -> None:
     fresh = await opener()
     async with aclosing(fresh.follow()) as follower, asyncio.timeout(20):

@@ -107,7 +107,9 @@ class SqliteSpeedView:
         return await self._database.read(_oldest)
 
     async def shrink(self, before: Vector, times: Vector) -> int:
-        return await self._remove("documents", before, times)
+        reduced = await self._remove("documents", before, times)
+        self._bell.ring()
+        return reduced
 
     async def forget(self, times: Vector) -> int:
         everything = (1 << tables.OFFSET_BITS,) * len(times)

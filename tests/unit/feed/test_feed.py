@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -184,22 +185,46 @@ async def test_a_closed_feed_ends_its_readers_and_takes_no_more(feed: Served) ->
         await feed.attach()
 
 
-async def test_a_store_that_is_away_is_waited_for(
-    world: World, feed: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = await feed.attach()
-    scan, refused = world.speed.scan, asyncio.Event()
+@contextlib.asynccontextmanager
+async def away(world: World) -> AsyncIterator[asyncio.Event]:
+    """The view can't be read while inside; the event says that this has been noticed."""
+    refused = asyncio.Event()
 
-    async def away(*_: object, **__: object) -> list[Indexed]:
+    async def scan(*_: object, **__: object) -> list[Indexed]:
         refused.set()
         raise Unavailable("the disk is full")
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.speed, "scan", scan)
+        yield refused
+
+
+async def test_a_store_that_is_away_is_waited_for(
+    world: World, feed: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fanout, "AGAIN", 0.01)
-    monkeypatch.setattr(world.speed, "scan", away)
-    expected = await come_in(world, 1)
-    await refused.wait()
-    monkeypatch.setattr(world.speed, "scan", scan)
+    one = await feed.attach()
+    async with away(world) as noticed:
+        expected = await come_in(world, 1)
+        await noticed.wait()
     await one.until(lambda it: it.events == expected)
+
+
+async def test_what_goes_before_it_was_read_is_a_gap_for_all(
+    world: World, feed: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "AGAIN", 0.01)
+    one = await feed.attach()
+    async with away(world) as noticed:
+        await come_in(world, *range(9))
+        await noticed.wait()
+        await world.speed.shrink(world.until, tuple(time + 1 for time in world.times))
+    world.clock.advance(1)
+    expected = await come_in(world, 9, 10)
+    for reader_ in (one, await feed.attach(at=one.begun)):
+        await reader_.until(lambda it: it.events == expected)
+        assert reader_.frames[0].event == "gap"
+        assert reader_.frames[0].data["since"] == [0, 0]
 
 
 async def test_after_a_defect_all_begin_anew_with_their_ids(

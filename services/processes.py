@@ -257,6 +257,7 @@ class Process:
             host=host,
             page_limit=self.settings.page_limit,
             pin_live=self.settings.pin_live,
+            feed_readers=self.settings.feed_readers,
         )
         return await resources.enter("API", serve.listening(deps, host=host, port=port))
 

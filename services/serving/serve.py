@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from services.serving import descriptors
 from services.serving.api.app import Deps, build
 from services.serving.files import Files
 from services.serving.protocol import Runner
@@ -26,6 +27,7 @@ _log = structlog.get_logger(__name__)
 @contextlib.asynccontextmanager
 async def listening(deps: Deps, *, host: str, port: int) -> AsyncIterator[str]:
     """Serves while inside; yields the URL. Port 0 takes a free one."""
+    descriptors.make_room(deps.feed_readers)
     files = await Files.open(deps.cache_dir)
     runner = Runner(build(deps, files), access_log=None, shutdown_timeout=DRAIN)
     try:

@@ -1,7 +1,8 @@
 """What every speed view promises (services/shared/speedview/port.py), over every adapter."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,6 +363,84 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
         pages += page
         await view.write([at(0, len(log) + len(pages), time=now)], END, START)
     assert pages == untold(log)
+
+
+# Scan and follow: how somebody keeps up with the view
+
+
+@law
+@given(
+    times=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=20),
+    limit=st.integers(1, 25),
+    search=st.sampled_from([Search(), Search(terms=("lisboa",)), Search(types=("edit",))]),
+    data=st.data(),
+)
+async def test_a_scan_is_a_search_from_the_other_end(
+    view: SpeedView,
+    times: list[tuple[int, int]],
+    limit: int,
+    search: Search,
+    data: st.DataObject,
+) -> None:
+    await view.begin(LOG, START, None)
+    log, now = [], 1_000
+    for offset, (partition, passed) in enumerate(times):
+        now += passed
+        kind, title = data.draw(st.sampled_from([("edit", "Lisboa"), ("log", "Porto")]))
+        log.append(at(partition, offset, time=now, type=kind, title=title))
+    await view.write(log, (20, 20), START)
+    offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
+    since, until = data.draw(offsets), data.draw(offsets)
+    newest_first = await view.search(search, since, until, limit=100)
+    assert await view.scan(search, since, until, limit=limit) == newest_first[::-1][:limit]
+
+
+async def test_a_scan_is_exact_or_nothing(view: SpeedView) -> None:
+    await view.write([at(0, 1), at(0, 6)], (8, 8), START)
+    with pytest.raises(Unavailable):
+        await view.scan(Search(), START, (9, 8), limit=9)
+    await view.begin(LOG, (5, 0), None)
+    await view.write([at(0, 6)], (8, 8), START)
+    with pytest.raises(Unavailable):
+        await view.scan(Search(), (4, 0), (8, 8), limit=9)
+    assert [hit.offset for hit in await view.scan(Search(), (5, 0), (8, 8), limit=9)] == [6]
+
+
+async def test_followers_hear_of_every_move_also_of_another_process(
+    view: SpeedView, opener: Opener
+) -> None:
+    other = await opener()
+    async with aclosing(view.follow()) as own, aclosing(other.follow()) as others:
+        for follower in (own, others):
+            assert await anext(follower) == Visible(LOG, START, START, START)
+        async with asyncio.timeout(20):
+            for offset in range(1, 4):
+                coming = [asyncio.create_task(anext(follower)) for follower in (own, others)]
+                await asyncio.sleep(0)  # both wait
+                await view.write([at(0, offset)], (offset + 1, 0), (1_000 + offset, 0))
+                expected = Visible(LOG, (offset + 1, 0), (1_000 + offset, 0), START)
+                assert await asyncio.gather(*coming) == [expected, expected]
+            await view.write([], (9, 0), START)
+            await view.begin("log-2", START, (9, 9))
+            assert (await anext(own)).log == "log-2", "only the newest is told"
+
+
+async def test_followers_hear_of_what_is_let_go_of(view: SpeedView) -> None:
+    await view.write([at(0, 1)], (5, 5), (2_000, 2_000))
+    async with aclosing(view.follow()) as follower, asyncio.timeout(20):
+        assert (await anext(follower)).floor == START
+        await view.shrink((2, 0), (9_999, 9_999))
+        assert (await anext(follower)).floor == (2, 0)
+
+
+async def test_a_view_that_has_not_begun_is_waited_for(opener: Opener) -> None:
+    fresh = await opener()
+    async with aclosing(fresh.follow()) as follower, asyncio.timeout(20):
+        coming = asyncio.create_task(anext(follower))
+        await asyncio.sleep(0.05)
+        assert not coming.done()
+        await fresh.begin(LOG, START, None)
+        assert await coming == Visible(LOG, START, START, START)
 
 
 # Retention

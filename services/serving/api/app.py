@@ -18,6 +18,10 @@ from services.serving.api.parameters import Q_LIMIT
 from services.serving.api.present import Audits, Present
 from services.serving.api.route import ALIAS, Route, read, template
 from services.serving.api.routes import ROUTES
+from services.serving.api.stream import Stream
+from services.serving.feed import asked
+from services.serving.feed.beginning import Beginnings
+from services.serving.feed.feed import BEAT, Feed
 from services.serving.files import Files
 from services.serving.pins import Pins
 from services.shared.batchview.port import BatchView
@@ -48,6 +52,8 @@ class Deps:
     host: str = "127.0.0.1"
     page_limit: int = 1000
     pin_live: float = 0.05
+    feed_readers: int = 2000
+    feed_beat: float = BEAT
 
 
 def build(deps: Deps, files: Files) -> web.Application:
@@ -55,6 +61,7 @@ def build(deps: Deps, files: Files) -> web.Application:
     routes = Routes(app, deps.clock)
     pins = Pins(deps.log, deps.speed, deps.batch, deps.clock, live=deps.pin_live)
     _answers(routes, deps, pins)
+    _stream(app, routes, deps, pins)
     _present(routes, deps, pins)
     _audit(routes, deps)
     _documents(routes, files)
@@ -83,6 +90,20 @@ def _handler(answering: Answering, route: Route) -> Handler:
         return await answering.respond(route, request)
 
     return handle
+
+
+def _stream(app: web.Application, routes: Routes, deps: Deps, pins: Pins) -> None:
+    feed = Feed(
+        deps.speed, deps.log.identity, deps.clock, most=deps.feed_readers, beat=deps.feed_beat
+    )
+    answers = Answers(deps.speed, deps.batch, deps.cache)
+    stream = Stream(feed, Beginnings(deps.speed, deps.log), pins, answers, deps.clock)
+    routes.get(asked.PATH, stream.respond)
+
+    async def end(_app: web.Application) -> None:
+        await feed.close()
+
+    app.on_shutdown.append(end)
 
 
 def _present(routes: Routes, deps: Deps, pins: Pins) -> None:

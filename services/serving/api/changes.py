@@ -4,6 +4,10 @@ Pages never tear: the cursor carries what the first page stands on and the place
 ended, so that whatever is appended meanwhile is on no later page.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from services.serving.api import dates, parameters, problems
 from services.serving.api.asked import Asked
 from services.serving.api.dates import Span
@@ -21,12 +25,8 @@ async def changes(asked: Asked) -> models.ChangesAnswer:
     if not reaches(pin.visible, pin.since):
         asked.reasons.append("the newest changes are not listed yet: the speed layer is behind")
     await asked.project()
-    search = Search(
-        terms=asked.values["q"] or (),
-        projects=_project(asked),
-        types=asked.values["type"] or (),
-        editor_classes=_editors(asked),
-        namespaces=asked.values["namespace"] or (),
+    search = replace(
+        filters(asked.values),
         low=None if start is None else int(start.timestamp()),
         high=None if end is None else int(end.timestamp()),
     )
@@ -38,7 +38,7 @@ async def changes(asked: Asked) -> models.ChangesAnswer:
     return models.ChangesAnswer(
         meta=asked.meta(),
         oldest=None if oldest is None else dates.iso(oldest),
-        changes=[_row(indexed) for indexed in found[:limit]],
+        changes=[row(indexed) for indexed in found[:limit]],
         next=_next(asked, found[limit - 1]) if len(found) > limit else None,
     )
 
@@ -52,14 +52,18 @@ def _span(asked: Asked) -> Span | None:
     return Span(start or dates.EARLIEST, end or dates.LATEST)
 
 
-def _project(asked: Asked) -> tuple[str, ...]:
-    name = asked.values["project"]
-    return () if name == parameters.ALL_PROJECTS else (name,)
-
-
-def _editors(asked: Asked) -> tuple[str, ...]:
-    name = asked.values["editor_type"]
-    return () if name == parameters.ALL_EDITORS else parameters.EDITOR_TYPES[name]
+def filters(values: Mapping[str, Any]) -> Search:
+    """What the parameters of a list of changes, and of their stream, ask for."""
+    project, editors = values["project"], values["editor_type"]
+    return Search(
+        terms=values["q"] or (),
+        projects=() if project == parameters.ALL_PROJECTS else (project,),
+        types=values["type"] or (),
+        editor_classes=()
+        if editors == parameters.ALL_EDITORS
+        else parameters.EDITOR_TYPES[editors],
+        namespaces=values["namespace"] or (),
+    )
 
 
 def _next(asked: Asked, last: Indexed) -> str:
@@ -67,7 +71,7 @@ def _next(asked: Asked, last: Indexed) -> str:
     return packed(Cursor(asked.standing.pin.position, place))
 
 
-def _row(indexed: Indexed) -> models.ChangeRow:
+def row(indexed: Indexed) -> models.ChangeRow:
     document = indexed.document
     change = document.change
     return models.ChangeRow(

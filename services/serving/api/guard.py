@@ -90,7 +90,8 @@ class Routes:
             response.headers[_REQUEST_ID] = own
             count, time = _series(route, response.status)
             count.inc()
-            time.observe(clock.monotonic() - started)
+            if not response.prepared:  # how long a stream lasts is up to its reader
+                time.observe(clock.monotonic() - started)
             return response
 
         return guard

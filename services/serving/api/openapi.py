@@ -5,11 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
-from services.serving.api.models import ours
+from services.serving.api.models import feed, ours
 from services.serving.api.parameters import Q_LIMIT, Parameter
 from services.serving.api.present import VERSION
 from services.serving.api.route import ALIAS, Route
 from services.serving.api.routes import ROUTES
+from services.serving.feed import asked
 
 PROBLEM: Final = "application/problem+json"
 _REF: Final = "#/components/schemas/{name}"
@@ -33,7 +34,8 @@ _HEADERS: Final = {
 
 def document() -> dict[str, Any]:
     present = (ours.StatusAnswer, ours.RunsAnswer, ours.AuditAnswer, ours.Problem)
-    models = [*(route.model for route in ROUTES), *present]
+    noticed = (feed.GapNotice, feed.OverrunNotice)
+    models = [*(route.model for route in ROUTES), *present, *noticed]
     _, schemas = msgspec.json.schema_components(models, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -45,7 +47,9 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}, {"url": ALIAS, "description": "for the paths under /metrics"}],
-        "paths": {route.path: {"get": _operation(route)} for route in ROUTES} | _present_paths(),
+        "paths": {route.path: {"get": _operation(route)} for route in ROUTES}
+        | _present_paths()
+        | {asked.PATH: {"get": _stream_operation()}},
         "components": {"schemas": schemas},
     }
 
@@ -97,6 +101,38 @@ def _present_paths() -> dict[str, Any]:
                 status="202",
                 problems=("403",),
             ),
+        },
+    }
+
+
+def _stream_operation() -> dict[str, Any]:
+    data = ", ".join(
+        f"{name}: {_REF.format(name=model.__name__)}"
+        for name, model in (
+            ("message", ours.ChangeRow),
+            ("gap", feed.GapNotice),
+            ("overrun", feed.OverrunNotice),
+        )
+    )
+    header = {
+        "name": asked.HEADER,
+        "in": "header",
+        "required": False,
+        "description": f"{asked.Q_LAST_ID.description} Accepted: {asked.Q_LAST_ID.accepted}.",
+        "schema": {"type": "string"},
+    }
+    said = f"Server-sent events; the JSON in data is, by event, {data}"
+    return {
+        "operationId": "changes-stream",
+        "summary": "The changes as they become visible.",
+        "tags": ["Bots vs Wiki"],
+        "parameters": [*map(_parameter, asked.PARAMETERS), header],
+        "responses": {
+            "200": {
+                "description": said,
+                "content": {asked.TYPE: {"schema": {"type": "string"}}},
+            },
+            **_problems(),
         },
     }
 

@@ -116,6 +116,11 @@ REQUESTS = _counter("bvw_requests_total", "API requests answered.", "route", "st
 REQUEST_SECONDS = _histogram("bvw_request_seconds", "One API request.", _QUICK, "route")
 CACHE_REQUESTS = _counter("bvw_cache_requests_total", "Look-ups in the cache.", "result")
 PARTIAL_ANSWERS = _counter("bvw_partial_answers_total", "Answers marked as partial.")
+FEED_READERS = _gauge("bvw_feed_readers", "Readers of the live feed that are connected.")
+FEED_EVENTS = _counter("bvw_feed_events_total", "Changes sent to readers of the live feed.")
+FEED_OVERRUNS = _counter(
+    "bvw_feed_overruns_total", "Readers of the live feed cut off because they did not keep up."
+)
 
 # Audit
 AUDIT_CELLS = _gauge("bvw_audit_cells", "Cells compared by the last audit.")

@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     pin_live: Duration = _duration(
         "50ms", "How long serving may reuse the visible position that it has read."
     )
+    feed_readers: int = _setting(
+        2000, "Most readers of the live feed at once.", "1 to 100000", ge=1, le=100_000
+    )
 
     # Logs
     log_level: LogLevel = _setting(

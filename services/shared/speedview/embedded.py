@@ -10,7 +10,7 @@ and is found by bisection; removal and paging follow the order of places and nee
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -30,6 +30,8 @@ from services.shared.speedview.port import Indexed, Place, Search, SpeedView, Vi
 _CACHE_KIB: Final = 16_384
 _READERS: Final = 4
 """More than there are cores: a slow sum must not keep the visible position from being read."""
+_LOOK: Final = 1.0
+"""Seconds after which a follower looks without having heard the bell."""
 _CHUNKS: Final = tuple(1 << power for power in range(10, -1, -1))
 """Rows per statement into `incoming`: few sizes, so that statements are compiled once. The largest
 keeps the values of a statement below the 32,766 that SQLite takes anywhere."""
@@ -59,6 +61,17 @@ class SqliteSpeedView:
     async def visible(self) -> Visible | None:
         return await self._database.read(_visible)
 
+    async def follow(self) -> AsyncGenerator[Visible, None]:
+        async with self._bell.listen() as listener:
+            told: Visible | None = None
+            while True:
+                visible = await self.visible()
+                if visible is None or visible == told:
+                    await listener.wait(_LOOK)
+                else:
+                    yield visible
+                    told = visible
+
     async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
         await self._database.write(lambda connection: _write(connection, documents, until, times))
         self._bell.ring()
@@ -81,11 +94,22 @@ class SqliteSpeedView:
 
         return await self._database.read(work)
 
+    async def scan(
+        self, search: Search, since: Vector, until: Vector, *, limit: int
+    ) -> list[Indexed]:
+        def work(connection: sqlite3.Connection) -> list[Indexed]:
+            _check_vouched(connection, since, until)
+            return finding.scan(connection, search, since, until, limit=limit)
+
+        return await self._database.read(work)
+
     async def oldest(self) -> int | None:
         return await self._database.read(_oldest)
 
     async def shrink(self, before: Vector, times: Vector) -> int:
-        return await self._remove("documents", before, times)
+        reduced = await self._remove("documents", before, times)
+        self._bell.ring()
+        return reduced
 
     async def forget(self, times: Vector) -> int:
         everything = (1 << tables.OFFSET_BITS,) * len(times)

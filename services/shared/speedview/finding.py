@@ -1,11 +1,13 @@
-"""Search in the embedded speed view: newest append first, page after page.
+"""Search in the embedded speed view: newest append first, page after page, or oldest append first.
 
-Each partition is in order of append already, so a page is the newest matches of every partition,
+Each partition is in order of append already, so a page is the first matches of every partition,
 merged. What a user typed is bound as a value: terms are quoted one by one, so that no sign in them
 means anything to the full-text index.
 """
 
-from typing import Any, Final
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any, Final, Literal
 
 from services.shared.domain.positions import Vector
 from services.shared.runtime.database import Connection
@@ -13,6 +15,8 @@ from services.shared.speedview import tables
 from services.shared.speedview.port import Indexed, Place, Search
 
 _LONGEST_PAGE: Final = 10_000
+_APPENDED: Final = itemgetter(1, 0)
+"""The order of rows of `tables.FOUND`: append time, then place."""
 
 
 def search(
@@ -25,6 +29,32 @@ def search(
     after: Place | None,
 ) -> list[Indexed]:
     limit = min(limit, _LONGEST_PAGE)
+    spans = [
+        span if after is None else _preceding(connection, partition, span, after)
+        for partition, span in enumerate(tables.spans(since, until))
+    ]
+    rows = _rows(connection, asked, spans, "DESC", limit)
+    rows.sort(key=_APPENDED, reverse=True)
+    return [tables.indexed(row) for row in rows[:limit]]
+
+
+def scan(
+    connection: Connection, asked: Search, since: Vector, until: Vector, *, limit: int
+) -> list[Indexed]:
+    limit = min(limit, _LONGEST_PAGE)
+    rows = _rows(connection, asked, tables.spans(since, until), "ASC", limit)
+    rows.sort(key=_APPENDED)
+    return [tables.indexed(row) for row in rows[:limit]]
+
+
+def _rows(
+    connection: Connection,
+    asked: Search,
+    spans: Iterable[tuple[int, int]],
+    order: Literal["ASC", "DESC"],
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """The first `limit` matches of every span."""
     filters, values = _filters(asked)
     if asked.terms:
         source = "search CROSS JOIN documents ON documents.place = search.rowid"
@@ -34,14 +64,12 @@ def search(
         source, key = "documents", "documents.place"
     statement = (
         f"SELECT {tables.FOUND} FROM {source} WHERE {filters} AND {key} >= ? AND {key} < ?"
-        f" ORDER BY {key} DESC LIMIT ?"
+        f" ORDER BY {key} {order} LIMIT ?"
     )
     rows: list[tuple[Any, ...]] = []
-    for partition, span in enumerate(tables.spans(since, until)):
-        low, high = span if after is None else _preceding(connection, partition, span, after)
+    for low, high in spans:
         rows += connection.execute(statement, (*values, low, high, limit))
-    rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
-    return [tables.indexed(row) for row in rows[:limit]]
+    return rows
 
 
 def place_at(connection: Connection, table: str, span: tuple[int, int], time: int) -> int:

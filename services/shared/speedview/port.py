@@ -9,12 +9,14 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
   moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
   [since, until). Both are exact or nothing: `Unavailable` for positions that the view does not
   vouch for, which may be because it has been begun anew or has let go since the caller looked.
+- **Followed.** `follow` tells of every move; a reader that has come as far as `visible().positions`
+  and goes on from there with `scan` gets each document once, in order of append.
 - **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
 - May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,6 +89,13 @@ class SpeedView(Protocol):
         """None for a view that has not begun."""
         ...
 
+    def follow(self) -> AsyncGenerator[Visible, None]:
+        """What is visible now, and again whenever that has changed, the newest of it only; never ends.
+
+        A view that has not begun is waited for. Wakes within 50 ms of a write, also of another process.
+        """
+        ...
+
     async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
         """Take documents in and, once they are durable and found, move the visible position.
 
@@ -109,6 +118,14 @@ class SpeedView(Protocol):
     ) -> list[Indexed]:
         """Newest append first (then partition, offset, both descending), after `after`. Raises
         `Unavailable`.
+        """
+        ...
+
+    async def scan(
+        self, search: Search, since: Vector, until: Vector, *, limit: int
+    ) -> list[Indexed]:
+        """The same documents from the other end: the first `limit` in order of append (then partition,
+        offset, all ascending). Raises `Unavailable`.
         """
         ...
 

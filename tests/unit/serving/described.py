@@ -38,10 +38,12 @@ async def check(request: web.Request, response: web.StreamResponse) -> None:
     assert described or response.status in ANYWHERE, (path, response.status)
     if described is None or response.status == 304:
         return
-    assert isinstance(response, web.Response)
-    assert isinstance(response.body, bytes)
     (kind,) = described["content"]
     assert response.content_type == kind
+    if kind == "text/event-stream":
+        return
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
     body = msgspec.json.decode(response.body)
     validator(described["content"][kind]["schema"]["$ref"]).validate(body)
     assert {*described.get("headers", ())} <= {*response.headers}

@@ -63,6 +63,8 @@ class Generation:
             at = segment.until
         if at != self.horizon:
             raise ValueError(f"segments end at {at}, the horizon is {self.horizon}")
+        if bool(self.topic_model) != bool(self.topic_map):
+            raise ValueError("a topic model goes with a page map, and a page map with a model")
 
 
 def misfit(generation: Generation, log: str, end: Vector) -> str | None:

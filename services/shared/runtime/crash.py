@@ -25,6 +25,7 @@ POINTS: dict[str, str] = {
     "batch.published": "a new generation is published, but not compacted",
     "batch.staged": "a new segment is staged, but not published",
     "batchview.copying": "some rows of a segment are copied or removed, others are not",
+    "batchview.mapping": "some pages have their topic in a new map, others do not yet",
     "batchview.publishing": "a generation is listed, but not committed",
     "batchview.staging": "some rows of a segment are stored, others are not",
     "collector.after-append": "an append is durable, but the collector does not know yet",

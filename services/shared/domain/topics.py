@@ -16,11 +16,12 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 NONE: Final = -1
 """About no topic."""
 
+Verdict = Literal["clear", "scattered", "none"]
 CLEAR: Final = "clear"
 SCATTERED: Final = "scattered"
 NO_TOPICS: Final = "none"
@@ -96,7 +97,7 @@ class TopicModel:
         return {stem: row for row, stem in enumerate(self.vocabulary)}
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         if not self.topics:
             return NO_TOPICS
         clear = self.silhouette > SUBSTANCE and self.largest_share <= MOST

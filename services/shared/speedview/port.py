@@ -9,7 +9,8 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
   moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
   [since, until). Both are exact or nothing: `Unavailable` for positions that the view does not
   vouch for, which may be because it has been begun anew or has let go since the caller looked.
-- **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
+- **Bound to one log, and to one text analysis.** `visible().log` is the identity of the log and
+  `visible().text_version` what made the words of all its documents; a caller compares them.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
 - May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
 """
@@ -48,7 +49,7 @@ class Visible:
 
     `positions` is W; `times` the log time known at W. From `floor` on every document is whole: the
     view began there, or has let go of what precedes it. `rebuilding_until` is set while a lost view is rebuilt: answers are partial
-    until `positions` reaches it.
+    until `positions` reaches it. `text_version` made the documents' words; 0 where that was not recorded.
     """
 
     log: str
@@ -56,6 +57,7 @@ class Visible:
     times: Vector
     floor: Vector
     rebuilding_until: Vector | None = None
+    text_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ Place = tuple[int, int, int]
 
 
 class SpeedView(Protocol):
-    async def begin(self, log: str, floor: Vector, rebuilding_until: Vector | None) -> None:
-        """Empty the view and start it anew at `floor` for this log."""
+    async def begin(
+        self, log: str, floor: Vector, rebuilding_until: Vector | None, *, text_version: int
+    ) -> None:
+        """Empty the view and start it anew at `floor` for this log and documents of this version."""
         ...
 
     async def visible(self) -> Visible | None:

@@ -225,7 +225,7 @@ async def test_a_rebuild_that_is_asked_for_is_carried_out_once(scene: Scene) -> 
 
 
 async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -> None:
-    await scene.view.begin("another", (0, 0), None)
+    await scene.view.begin("another", (0, 0), None, text_version=1)
     with pytest.raises(Refused, match=r"belongs to log another.*bvw speed rebuild") as refusal:
         await scene.start()
     assert refusal.value.code == Exit.CONFIGURATION
@@ -238,7 +238,7 @@ async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -
 
 
 async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None:
-    await scene.view.begin(scene.log.identity, (0, 0), None)
+    await scene.view.begin(scene.log.identity, (0, 0), None, text_version=1)
     await scene.view.write([], (0, 5), (0, 0))
     with pytest.raises(Refused, match=r"stands at 0,5, beyond the log's end 0,0; .*speed rebuild"):
         await scene.start()

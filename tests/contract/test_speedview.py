@@ -222,21 +222,21 @@ async def test_the_visible_position_moves_over_canaries_and_never_goes_back(
     await view.write([at(0, 1)], (2, 0), (1_001, 0))
     await view.write([], (2, 5), (1_001, 1_005))
     await view.write([at(0, 0, "late")], (1, 1), (1_000, 1_001))
-    assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START)
+    assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START, text_version=1)
 
 
 async def test_a_rebuild_ends_where_it_was_to_end(view: SpeedView) -> None:
     await view.begin(LOG, (3, 0), (5, 5), text_version=1)
     await view.write([], (5, 4), START)
-    assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5))
+    assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5), text_version=1)
     await view.write([], (5, 5), START)
-    assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0))
+    assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0), text_version=1)
 
 
 async def test_begin_empties_the_view(view: SpeedView) -> None:
     await view.write([at(0, 1, "x")], (2, 0), (1, 1))
-    await view.begin("log-2", (7, 7), None, text_version=1)
-    assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7))
+    await view.begin("log-2", (7, 7), None, text_version=2)
+    assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7), text_version=2)
     assert await everything(view) == []
     await view.write([at(0, 9, "x")], (10, 7), (1, 1))
     assert [hit.offset for hit in await everything(view)] == [9]
@@ -247,7 +247,7 @@ async def test_what_is_written_is_there_after_a_reopening_and_for_others(
 ) -> None:
     await view.write([at(0, 1)], (2, 0), (1_001, 0))
     other = await opener()
-    assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START)
+    assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START, text_version=1)
     assert await everything(other) == untold([at(0, 1)])
 
 
@@ -444,7 +444,7 @@ async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener:
     path = tmp_path / "speed.db"
     assert await died(write_twice, path, at="speed.in-write:2") == Exit.CRASHED
     view = await opener()
-    assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START)
+    assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START, text_version=1)
     assert await everything(view) == untold([at(0, 1), at(0, 2)])
     await view.write([at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
     assert len(await everything(view)) == 4

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.shared.batchview.embedded import SqliteBatchView
-from services.shared.batchview.port import BatchView, Gone, Superseded
+from services.shared.batchview.port import BatchView, Gone, PageOfDay, Superseded
 from services.shared.domain.generation import Generation, first
 from services.shared.domain.query import Having, OneOf, Query
 from services.shared.domain.topics import NONE, Page, PageMap, TopicModel, identified
@@ -209,6 +209,29 @@ async def test_tens_of_thousands_of_pages_are_looked_up_at_once(view: BatchView)
     generation = await publish(view, A, "a")
     asked = [Page(f"p{n % 3}", f"{n}") for n in range(60_000)]
     assert await view.topics_of(generation, asked) == known
+
+
+async def test_the_pages_of_a_segment_come_in_pieces(view: BatchView) -> None:
+    rows = {
+        (project, day, name, editor, kind): ONE
+        for project, day, name, kind in itertools.product(
+            ("p", "q"), (DAY, DAY + 1), ("A", "'; --", "\U0001f600", ""), ("content", "non-content")
+        )
+        for editor in ("user", "group-bot")
+        if kind == "non-content" or name != "A"
+    }
+    part = segment("more", 1, 2)
+    await view.stage(part, {"pages": rows.items()}, {})
+    found: list[PageOfDay] = []
+    while some := await view.pages(part, limit=5, after=found[-1] if found else None):
+        assert len(some) <= 5
+        found += some
+    first: dict[tuple[object, ...], str] = {}
+    for project, day, name, _, kind in sorted(rows, key=lambda key: str(key[4])):
+        first.setdefault((day, project, name), str(kind))
+    assert sorted(found) == sorted((*key, kind) for key, kind in first.items())
+    with pytest.raises(ValueError, match="not staged"):
+        await view.pages(segment("none", 0, 1), limit=5)
 
 
 # Staging

@@ -17,7 +17,7 @@ import msgspec
 
 from services.shared import sql
 from services.shared.batchview import maps, staging, tables
-from services.shared.batchview.port import BatchView, Gone, Run, Superseded
+from services.shared.batchview.port import BatchView, Gone, PageOfDay, Run, Superseded
 from services.shared.domain import hll
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.query import Condition, Having, OneOf, Query
@@ -149,6 +149,15 @@ class SqliteBatchView:
         return await self._database.read(work)
 
     # Topics
+
+    async def pages(
+        self, segment: Segment, *, limit: int, after: PageOfDay | None = None
+    ) -> list[PageOfDay]:
+        def work(connection: Connection) -> list[PageOfDay]:
+            (number,) = staging.staged(connection, [segment]).values()
+            return maps.pages(connection, number, limit, after)
+
+        return await self._database.read(work)
 
     async def stage_model(self, model: TopicModel) -> None:
         now = round(self._clock.now() * 1000)

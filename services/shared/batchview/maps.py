@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from services.shared.batchview.port import PageOfDay
 from services.shared.batchview.staging import Statement
 from services.shared.batchview.tables import REMOVING, STAGED
 from services.shared.domain.generation import Generation
@@ -141,6 +142,20 @@ def check(connection: Connection, generation: Generation) -> None:
 
 
 # Asking
+
+
+def pages(
+    connection: Connection, segment: int, limit: int, after: PageOfDay | None
+) -> list[PageOfDay]:
+    """In the order in which the rows are stored, so that a page of them is one stretch."""
+    last = after or PageOfDay(0, "", "", "")
+    rows = connection.execute(
+        "SELECT day, project, title, MIN(page_class) FROM pages"
+        " WHERE segment = ? AND (day, project, title) > (?, ?, ?)"
+        " GROUP BY day, project, title ORDER BY day, project, title LIMIT ?",
+        (segment, last.day, last.project, last.title, limit),
+    )
+    return [PageOfDay(*row) for row in rows]
 
 
 def model(connection: Connection, model_id: str) -> TopicModel | None:

@@ -19,7 +19,7 @@ Guarantees that every adapter keeps (tests/contract/test_batchview.py):
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.query import Condition, Having, Query
@@ -62,6 +62,15 @@ class Run:
     ended_at: int | None = None
     generation: int | None = None
     steps: tuple[Step, ...] = field(default=())
+
+
+class PageOfDay(NamedTuple):
+    """A page that a segment has rows of on an event day; of several page classes the first."""
+
+    day: int
+    project: str
+    title: str
+    page_class: str
 
 
 class BatchView(Protocol):
@@ -113,6 +122,12 @@ class BatchView(Protocol):
 
     async def sizes(self, segments: Sequence[Segment]) -> list[int]:
         """How many rows each segment has, which is what it costs to add it to another."""
+        ...
+
+    async def pages(
+        self, segment: Segment, *, limit: int, after: PageOfDay | None = None
+    ) -> list[PageOfDay]:
+        """The next pages of a staged segment, day by day; fewer than `limit` at the end."""
         ...
 
     async def stage_model(self, model: TopicModel) -> None:

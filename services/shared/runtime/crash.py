@@ -23,6 +23,7 @@ POINTS: dict[str, str] = {
     "batch.expired": "a batch run has removed what has expired, but is not recorded as done",
     "batch.ingested": "a batch run has taken the log's events into the lake, but not defined them",
     "batch.published": "a new generation is published, but not compacted",
+    "batch.renewed": "segments of another version are counted again, but not published",
     "batch.staged": "a new segment is staged, but not published",
     "batchview.copying": "some rows of a segment are copied or removed, others are not",
     "batchview.mapping": "some pages have their topic in a new map, others do not yet",

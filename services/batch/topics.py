@@ -10,25 +10,22 @@ with the one there was.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import structlog
 
 from services.batch import sample as sampling
+from services.batch.fitting import fitted
 from services.batch.sample import Categories, Sample, Task
-from services.batch.work import Skipped, Stopped, Work, in_thread
+from services.batch.work import Skipped, Work, in_thread
 from services.shared.batchview.port import PageOfDay
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.positions import Span
 from services.shared.domain.topics import Page, PageMap, TopicModel, assign
 from services.shared.lake.port import DEFINED
-from services.shared.runtime import metrics
 from services.shared.text import TEXT_VERSION
 
 LEAST_PAGES: Final = 100
@@ -36,10 +33,7 @@ LEAST_PAGES: Final = 100
 GROWTH: Final = 2
 CATEGORISED: Final = 100_000
 """Pages whose categories are in memory at once."""
-LONGEST_FIT: Final = 600.0
 _COLUMNS: Final = ("type", "project", "title", "comment")
-
-_log = structlog.get_logger(__name__)
 
 
 class Mapped(NamedTuple):
@@ -94,10 +88,9 @@ async def _renewed(work: Work, staged: Generation) -> Mapped | None:
         return None
     known = await _categories(work, Span(staged.segments[0].since, staged.horizon))
     described = await asyncio.to_thread(lambda: list(sampling.described(pages, known)))
-    model = await _fitted(work, Task(TEXT_VERSION, work.now(), distinct, described))
+    model = await fitted(Task(TEXT_VERSION, work.now(), distinct, described), work.stop)
     if model is None:
         return None
-    _tell(model)
     await work.batchview.stage_model(model)
     return await _mapped(work, model, staged.segments, known, "")
 
@@ -154,45 +147,3 @@ def _assigned(model: TopicModel, known: Categories, pages: Iterable[PageOfDay]) 
             words = sampling.words(page, page_class, known)
             found[page] = assign(model, (word.stem for word in words))
     return found
-
-
-async def _fitted(work: Work, task: Task) -> TopicModel | None:
-    """The model of a sample, or None where it could not be made. Raises `Stopped`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.batch.fit",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    talk = asyncio.ensure_future(process.communicate(msgspec.msgpack.encode(task)))
-    stop = asyncio.ensure_future(work.stop.wait())
-    try:
-        await asyncio.wait({talk, stop}, timeout=LONGEST_FIT, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stop.cancel()
-        if process.returncode is None and not talk.done():
-            process.kill()
-    made, complaints = await talk
-    if work.stop.is_set():
-        raise Stopped("stopped while topics were being found; the next run finds them")
-    metrics.TOPIC_MODELS.labels("failed" if process.returncode else "made").inc()
-    if process.returncode:
-        lines = complaints.decode(errors="replace").strip().splitlines()
-        _log.error("topic_model_failed", code=process.returncode, reason="".join(lines[-1:]))
-        return None
-    return msgspec.msgpack.decode(made, type=TopicModel)
-
-
-def _tell(model: TopicModel) -> None:
-    metrics.TOPIC_SILHOUETTE.set(model.silhouette)
-    metrics.TOPIC_LARGEST_SHARE.set(model.largest_share)
-    _log.info(
-        "topic_model",
-        id=model.id,
-        topics=len(model.topics),
-        pages=model.pages,
-        sample=model.sample,
-        covered=model.covered,
-        largest_share=round(model.largest_share, 3),
-        silhouette=round(model.silhouette, 3),
-        verdict=model.verdict,
-    )

@@ -140,9 +140,9 @@ def packed(weights: Iterable[float]) -> bytes:
 
 
 def identified(model: TopicModel) -> TopicModel:
-    """The model under the id that its content gives it."""
+    """The model under the id that its content, and when it was made, give it."""
     seen = hashlib.blake2b(digest_size=_ID_BYTES)
-    for part in (model.text_version, model.pages, *model.vocabulary):
+    for part in (model.text_version, model.made_at, model.pages, *model.vocabulary):
         seen.update(f"{part}\n".encode())
     seen.update(model.weights)
     return replace(model, id=seen.hexdigest())

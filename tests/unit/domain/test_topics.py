@@ -61,7 +61,8 @@ def test_where_no_word_is_known_there_is_no_topic() -> None:
 def test_a_model_is_what_its_content_is() -> None:
     one, other = identified(model([[1.0, 0.0]])), identified(model([[0.0, 1.0]]))
     assert one.id != other.id
-    assert identified(replace(one, made_at=5)).id == one.id, "made again from the same, it is it"
+    assert identified(replace(one, id="x")).id == one.id
+    assert identified(replace(one, made_at=5)).id != one.id, "made again it is new, not old already"
     assert identified(replace(one, text_version=2)).id != one.id
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=TopicModel) == one
 

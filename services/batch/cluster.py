@@ -24,7 +24,7 @@ from sklearn.preprocessing import normalize
 
 from services.batch.features import Features, Numbers
 
-DIMENSIONS: Final = 100
+DIMENSIONS: Final = 80
 KS: Final = (4, 8, 16, 32, 64, 96)
 NEARLY: Final = 0.05
 """Of divisions whose silhouettes differ by no more the finest is taken: it says more."""

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.batch import memory
 from services.batch import sample as sampling
 from services.batch.fitting import fitted
 from services.batch.sample import Categories, Sample, Task
@@ -88,6 +89,7 @@ async def _renewed(work: Work, staged: Generation) -> Mapped | None:
         return None
     known = await _categories(work, Span(staged.segments[0].since, staged.horizon))
     described = await asyncio.to_thread(lambda: list(sampling.described(pages, known)))
+    await asyncio.to_thread(memory.give_back)  # what counting took: two processes need room now
     model = await fitted(Task(TEXT_VERSION, work.now(), distinct, described), work.stop)
     if model is None:
         return None

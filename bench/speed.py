@@ -141,7 +141,7 @@ async def _figures() -> list[Figure]:
     log = batches(lines)
     with tempfile.TemporaryDirectory() as directory:
         view = await SqliteSpeedView.open(Path(directory) / "speed.db")
-        await view.begin("log", (0,) * PARTITIONS, None)
+        await view.begin("log", (0,) * PARTITIONS, None, text_version=1)
         began, before = time.perf_counter(), time.process_time()
         await write(view, log)
         taken, cpu = time.perf_counter() - began, time.process_time() - before

@@ -224,8 +224,14 @@ class Process:
         await resources.enter("announcement", announced(self.stores.path, url))
         return url
 
-    async def open_api_for_tools(self, resources: lifecycle.Resources) -> str:
-        """The API on a port of its own, for this process alone."""
+    async def api_for_tools(self, resources: lifecycle.Resources) -> str:
+        """The URL of the API that serves this directory, or of one for this process alone."""
+        from services.audit import client
+
+        url = announced_url(self.stores.path)
+        if url is not None and await client.answers(url, self.stores.log.identity):
+            return url
+        await self.begin()
         return await self._listen(resources, self.stores.directory.source, "", "127.0.0.1", 0)
 
     async def _listen(

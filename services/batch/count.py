@@ -7,17 +7,19 @@ by the batch view, by the same `combine` that compaction uses.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.batch import arrow
+from services.batch import arrow, derive
 from services.batch.work import Work, in_thread
 from services.shared.domain.generation import Segment
 from services.shared.domain.positions import Span
 from services.shared.domain.views import BY_NAME, MINUTES, View
-from services.shared.lake.port import CLEANED, DEFINED
+from services.shared.lake.port import CLEANED, DEFINED, RAW
 
+_OF_RAW: Final = (*derive.RAW_COLUMNS, "day")
 Summing = Callable[["Sums", pa.Table], None]
 
 
@@ -37,6 +39,11 @@ class Sums:
     def add_cleaned(self, cleaned: pa.Table) -> None:
         for view in arrow.OF_CLEANED:
             self._add(view, arrow.rows(view, cleaned))
+
+    def add_raw(self, raw: pa.Table) -> None:
+        defined = derive.defined(raw)
+        self.add_defined(defined.select(list(arrow.DEFINED_COLUMNS)))
+        self.add_cleaned(derive.cleaned(defined))
 
     def _add(self, view: View, rows: pa.Table) -> None:
         if view is MINUTES:
@@ -93,6 +100,27 @@ class Counting:
         rows = {name: arrow.items(BY_NAME[name], table) for name, table in tables.items()}
         await self._work.batchview.stage(segment, rows, registers)
         return segment
+
+
+async def from_raw(
+    work: Work, into: Segment, minutes_from: int, carried: Sequence[int]
+) -> Counting:
+    """Count what the raw table holds at the segment's positions, but for event days that are carried over.
+
+    Everything is derived again, by today's code. The caller finishes the counting.
+    """
+    counting = Counting(work, into, minutes_from)
+    span = Span(into.since, into.until)
+    work.expect(span)
+    pieces = work.lake.scan(RAW, _OF_RAW, span=span)
+    await counting.add(_held(pieces, carried), Sums.add_raw, documents=True)
+    return counting
+
+
+def _held(pieces: Iterator[pa.Table], carried: Sequence[int]) -> Iterator[pa.Table]:
+    days = pa.array(carried, pa.int32())
+    for piece in pieces:
+        yield piece.filter(pc.invert(pc.is_in(piece["day"], value_set=days)))
 
 
 async def from_lake(work: Work, into: Segment, minutes_from: int) -> None:

@@ -36,7 +36,11 @@ async def count(work: Work) -> None:
         raise Skipped
     minutes_from = _minutes_from(work, until)
     segment = work.segment(Segment("", work.base.horizon, until.positions, VERSION))
-    await counting.from_lake(work, segment, minutes_from)
+    if any(counted.version != VERSION for counted in work.base.segments):
+        # Another version may have cleaned these rows before it could count them.
+        await (await counting.from_raw(work, segment, minutes_from, ())).finish()
+    else:
+        await counting.from_lake(work, segment, minutes_from)
     lost = work.base.lost_days if work.base.segments else tuple(await work.lake.expired())
     if lost and not work.base.segments:
         _log.error("counts_lost", days=lost, why="the lake let them go, and the batch view is new")

@@ -7,28 +7,28 @@ from the segments that are replaced, and the generation names these days. A day 
 if late events have come since: the lake no longer knows all of it.
 
 Segments that other runs publish meanwhile are kept behind the new one.
+
+`bvw batch rebuild` does so when a person wants it, and a run by itself, once, when it finds segments of
+another version.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import structlog
 
-from services.batch import arrow, derive
-from services.batch.count import Counting, Sums
+from services.batch import count as counting
 from services.batch.publish import lake_horizon, published, superseded
 from services.batch.work import VERSION, Skipped, Work
 from services.shared.batchview.port import Superseded
 from services.shared.domain.generation import Generation, Segment
-from services.shared.domain.positions import Span, reaches
-from services.shared.lake.port import RAW
+from services.shared.domain.positions import reaches
 from services.shared.runtime import crash
 from services.shared.runtime.exits import Refused
 
 _ATTEMPTS: Final = 5
-_COLUMNS: Final = (*derive.RAW_COLUMNS, "day")
+
+_log = structlog.get_logger(__name__)
 
 
 async def recount(work: Work) -> None:
@@ -44,34 +44,44 @@ async def recount(work: Work) -> None:
             f"lake: it stands at {horizon.positions}, before the published horizon"
             f" {base.horizon}; run bvw batch run first"
         )
+    into, carried = await _recounted(work)
+    work.staged = replace(base, segments=(into,), carried_days=carried)
+    crash.point("batch.staged")
+
+
+async def renew(work: Work) -> None:
+    """Once after an update, within a run: what another version has counted is counted again.
+
+    Otherwise answers would add up words that two versions took for the same. What is carried over stays as
+    it was; its days are named, and as it is part of a segment of today's version it asks for nothing.
+    """
+    base = work.base
+    others = sorted({segment.version for segment in base.segments} - {VERSION})
+    if not others:
+        raise Skipped
+    _log.warning("counting_again", versions=others, version=VERSION)
+    into, carried = await _recounted(work)
+    staged = work.staged or replace(base, number=base.number + 1)
+    new = staged.segments[len(base.segments) :]
+    work.staged = replace(staged, segments=(into, *new), carried_days=carried)
+    crash.point("batch.renewed")
+
+
+async def _recounted(work: Work) -> tuple[Segment, tuple[int, ...]]:
+    """The base's segments as one, staged, and the days that are carried over in it."""
+    base = work.base
     expired = set(await work.lake.expired())
     carried = tuple(day for day in await work.batchview.days(base) if day in expired)
     into = work.segment(Segment("", base.segments[0].since, base.horizon, VERSION))
-    counting = Counting(work, into, base.minutes_from)
-    work.expect(Span(into.since, into.until))
-    pieces = work.lake.scan(RAW, _COLUMNS, span=Span(into.since, into.until))
-    await counting.add(_held(pieces, carried), _add_raw, documents=True)
+    counted = await counting.from_raw(work, into, base.minutes_from, carried)
     also = []
     if carried:
         also = [work.segment(into)]
         await work.batchview.combine(
             base.segments, also[0], minutes_from=base.minutes_from, days=carried
         )
-    await counting.finish(also)
-    work.staged = replace(base, segments=(into,), carried_days=carried)
-    crash.point("batch.staged")
-
-
-def _held(pieces: Iterator[pa.Table], carried: tuple[int, ...]) -> Iterator[pa.Table]:
-    days = pa.array(carried, pa.int32())
-    for piece in pieces:
-        yield piece.filter(pc.invert(pc.is_in(piece["day"], value_set=days)))
-
-
-def _add_raw(sums: Sums, raw: pa.Table) -> None:
-    defined = derive.defined(raw)
-    sums.add_defined(defined.select(list(arrow.DEFINED_COLUMNS)))
-    sums.add_cleaned(derive.cleaned(defined))
+    await counted.finish(also)
+    return into, carried
 
 
 async def replace_segments(work: Work) -> None:

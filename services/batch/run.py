@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 import structlog
 
-from services.batch import expire, memory, publish, rebuild, steps
-from services.batch.work import VERSION, Options, Skipped, Stopped, Work, running
+from services.batch import expire, memory, publish, rebuild, steps, topics
+from services.batch.work import Options, Skipped, Stopped, Work, running
 from services.shared.batchview.port import BatchView, Run, Step
 from services.shared.domain import generation
 from services.shared.domain.generation import Generation, first
@@ -44,7 +44,9 @@ GRAPHS: Final[Mapping[Kind, Mapping[str, _Node]]] = {
         "define": _Node(steps.define, ("ingest",)),
         "clean": _Node(steps.clean, ("define",)),
         "count": _Node(publish.count, ("define", "clean")),
-        "publish": _Node(publish.publish, ("count",)),
+        "renew": _Node(rebuild.renew, ("count",)),
+        "topics": _Node(topics.topics, ("count", "renew")),
+        "publish": _Node(publish.publish, ("topics",)),
         "compact": _Node(publish.compact, ("publish",)),
         "expire": _Node(expire.expire, ("compact",)),
     },
@@ -87,7 +89,6 @@ async def run_once(
         stop=stop or asyncio.Event(),
     )
     await _close_dead_runs(work)
-    _warn_of_versions(base, kind)
     started = clock.monotonic()
     graph = GRAPHS[kind]
     for name in TopologicalSorter({n: node.after for n, node in graph.items()}).static_order():
@@ -131,17 +132,6 @@ async def _close_dead_runs(work: Work) -> None:
                 for step in run.steps
             )
             await work.batchview.record(replace(run, state="failed", steps=ended))
-
-
-def _warn_of_versions(base: Generation, kind: Kind) -> None:
-    others = sorted({segment.version for segment in base.segments} - {VERSION})
-    if others and kind == "run":
-        _log.warning(
-            "segments_of_other_versions",
-            versions=others,
-            version=VERSION,
-            way_out="bvw batch rebuild",
-        )
 
 
 async def _step(work: Work, name: str, node: _Node) -> None:

@@ -27,6 +27,8 @@ PIECE: Final = 10_000
 _RECORD_EVERY: Final = 1.0
 ROWS_A_PART: Final = 150_000
 """Rows of the views that are in memory at once."""
+TOPIC_SAMPLE: Final = 20_000
+TOPIC_AGE: Final = 7 * 86_400_000
 
 
 class Skipped(Exception):
@@ -39,7 +41,9 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Durations in ms. `minutes_keep` is None for a source whose minutes are all kept."""
+    """Durations in ms. `minutes_keep` is None for a source whose minutes are all kept. A topic model is
+    made of at most `topic_sample` pages (0: there are no topics) and serves for `topic_age`.
+    """
 
     dedupe_window: int
     generation_keep: int
@@ -47,6 +51,8 @@ class Options:
     free_bytes: int = 0
     piece: int = PIECE
     rows_a_part: int = ROWS_A_PART
+    topic_sample: int = TOPIC_SAMPLE
+    topic_age: int = TOPIC_AGE
 
     @classmethod
     def of(cls, settings: Settings, *, keep_all_minutes: bool, free_bytes: int = 0) -> "Options":
@@ -56,6 +62,8 @@ class Options:
             generation_keep=round(settings.generation_keep * 1000),
             minutes_keep=None if keep_all_minutes else round(settings.minutes_keep * 1000),
             free_bytes=free_bytes,
+            topic_sample=settings.topic_sample,
+            topic_age=round(settings.topic_age * 1000),
         )
 
 
@@ -80,10 +88,14 @@ class Work:
     def now(self) -> int:
         return round(self.clock.now() * 1000)
 
+    def name(self) -> str:
+        """An id of this run's own, for whatever it stages."""
+        self._scratch += 1
+        return f"{self.run.id}.{self._scratch}"
+
     def segment(self, like: Segment) -> Segment:
         """The same range under an id of this run's own."""
-        self._scratch += 1
-        return replace(like, id=f"{self.run.id}.{self._scratch}", version=VERSION)
+        return replace(like, id=self.name(), version=VERSION)
 
     async def record(self, run: Run) -> None:
         """Remember the run as it is now, and tell whoever watches."""

@@ -43,11 +43,7 @@ async def _audit(settings: Settings, *, quiet: bool) -> Result:
 
     async with lifecycle.Resources() as resources:
         stores = await wiring.stores(resources, settings)
-        url = processes.announced_url(stores.path)
-        process = processes.Process(settings, stores)
-        if url is None or not await client.answers(url, stores.log.identity):
-            await process.begin()
-            url = await process.open_api_for_tools(resources)
+        url = await processes.Process(settings, stores).api_for_tools(resources)
         async with client.connected(url) as api:
             return await audit.audit(
                 api,

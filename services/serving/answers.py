@@ -9,14 +9,15 @@ from typing import TypeVar
 
 import msgspec
 
-from services.serving import merge
+from services.serving import merge, topics
 from services.serving.pin import Pin
 from services.shared.batchview.port import BatchView, Gone
 from services.shared.cache.port import Cache
 from services.shared.domain import hll
 from services.shared.domain.positions import upper
 from services.shared.domain.query import Condition, Having, OneOf, Query
-from services.shared.domain.views import BY_NAME, EDITS, Key, Rows, add, registers_of
+from services.shared.domain.topics import TopicModel
+from services.shared.domain.views import BY_NAME, EDITS, TOPICS, Key, Rows, add, registers_of
 from services.shared.runtime import metrics
 from services.shared.speedview.port import Indexed, Place, Search, SpeedView
 
@@ -25,12 +26,13 @@ _Rows = list[tuple[Key, tuple[int, ...]]]
 
 
 class Answers:
-    """Reads both views; holds no state of its own."""
+    """Reads both views; of what they say it keeps nothing but topic models, which never change."""
 
     def __init__(self, speed: SpeedView, batch: BatchView, cache: Cache) -> None:
         self._speed = speed
         self._batch = batch
         self._cache = cache
+        self._topics = topics.Topics(batch)
 
     async def sums(self, pin: Pin, query: Query) -> Rows:
         """The sum of both parts, per group."""
@@ -85,6 +87,10 @@ class Answers:
             batch = hll.add(batch, registers)
         return batch
 
+    async def model(self, pin: Pin) -> TopicModel | None:
+        """The topic model that the pin stands on, None if there is none yet. Raises `Gone`."""
+        return await self._topics.model(pin.generation)
+
     async def search(
         self, pin: Pin, search: Search, *, limit: int, after: Place | None
     ) -> list[Indexed]:
@@ -128,6 +134,9 @@ class Answers:
         since = upper(pin.since, pin.floor)
         if since == pin.until:
             return {}
+        if query.view is TOPICS:
+            pages = await self._speed.sums(topics.of_pages(query), since, pin.until)
+            return await self._topics.grouped(pin.generation, query, pages)
         return await self._speed.sums(query, since, pin.until)
 
     async def _batch_sums(self, pin: Pin, query: Query) -> Rows:

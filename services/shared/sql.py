@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from services.shared.domain.query import Between, Condition, OneOf, Query
-from services.shared.domain.views import COLUMNS, REGISTER_KEYS, Rows
+from services.shared.domain.views import COLUMNS, REGISTER_KEYS, TOPICS, Rows
 
 Parameters = list[int | str]
 
 _LONGEST_LIST: Final = 100
-_DECLARED: Final = frozenset({*COLUMNS, *REGISTER_KEYS})
+_DECLARED: Final = frozenset({*COLUMNS, *REGISTER_KEYS, *TOPICS.keys})
 
 
 def conditions(where: Sequence[Condition]) -> tuple[str, Parameters]:

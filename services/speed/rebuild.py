@@ -1,9 +1,10 @@
 """Whether a speed view can go on, and where it starts anew if it can't.
 
-A view that goes on belongs to this log and stands within it. One that is missing starts where the
-oldest readable answer needs it: one dedupe window of log time before the oldest readable horizon,
-because a copy that arrives behind the horizon must still meet the winner before it. Until it
-has read what the log held at that moment, it says that it is being rebuilt, and answers are partial.
+A view that goes on belongs to this log, stands within it and has words of today's text analysis. One
+that is missing, or has words of another version, starts where the oldest readable answer needs it:
+one dedupe window of log time before the oldest readable horizon, because a copy that arrives behind
+the horizon must still meet the winner before it. Until it has read what the log held at that moment,
+it says that it is being rebuilt, and answers are partial.
 
 Somebody who wants a rebuild leaves a request in the data directory. The process that follows the
 log carries it out and removes it once the view is emptied, so that a crash in between repeats it.
@@ -21,6 +22,7 @@ from services.shared.log.port import EventLog
 from services.shared.runtime import crash, metrics, requests
 from services.shared.runtime.exits import Refused
 from services.shared.speedview.port import SpeedView
+from services.shared.text import TEXT_VERSION
 
 _NAME: Final = "speed-rebuild"
 _WAY_OUT: Final = "run: bvw speed rebuild"
@@ -44,6 +46,8 @@ async def reconcile(log: EventLog, view: SpeedView, batchview: BatchView, window
             f"the speed view stands at {_shown(visible.positions)}, beyond the log's end"
             f" {_shown(end)}; {_WAY_OUT}"
         )
+    if visible.text_version != TEXT_VERSION:
+        await begin(log, view, batchview, window_ms, why="text analysis of another version")
 
 
 async def begin(
@@ -54,7 +58,7 @@ async def begin(
     start = await log.start()
     floor = await _floor(log, batchview, start, window_ms)
     new = reaches(start, end)
-    await view.begin(log.identity, floor, None if new else end)
+    await view.begin(log.identity, floor, None if new else end, text_version=TEXT_VERSION)
     if not new:
         metrics.SPEED_REBUILDS.inc()
         _log.warning("speed_rebuild_begun", why=why, floor=_shown(floor), until=_shown(end))

@@ -47,7 +47,7 @@ async def opener(backend: str, tmp_path: Path) -> AsyncIterator[Opener]:
 @pytest.fixture
 async def view(opener: Opener) -> SpeedView:
     view = await opener()
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     return view
 
 
@@ -113,7 +113,7 @@ def queries(draw: st.DrawFn, view: View) -> Query:
 async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
     view: SpeedView, log: list[Indexed], data: st.DataObject
 ) -> None:
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     order = data.draw(
         st.permutations(log + data.draw(st.lists(st.sampled_from(log)) if log else st.just([])))
     )
@@ -144,7 +144,7 @@ async def test_a_copy_beaten_after_it_was_found_is_in_no_search_and_no_sum(view:
 async def test_sums_are_those_of_the_winners_in_the_span(
     view: SpeedView, log: list[Indexed], data: st.DataObject
 ) -> None:
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     await view.write(log, END, START)
     offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
     since, until = data.draw(offsets), data.draw(offsets)
@@ -186,7 +186,7 @@ async def test_sums_are_exact_or_nothing(view: SpeedView) -> None:
     for until in ((9, 8), (8, 9)):
         with pytest.raises(Unavailable):
             await view.sums(total, START, until)
-    await view.begin(LOG, START, (8, 8))
+    await view.begin(LOG, START, (8, 8), text_version=1)
     with pytest.raises(Unavailable):
         await view.sums(total, START, (8, 8))
     await view.write(log[:2], (5, 5), START)
@@ -195,7 +195,7 @@ async def test_sums_are_exact_or_nothing(view: SpeedView) -> None:
     assert (await view.sums(total, (5, 0), (5, 5)))[()][0] == 1
     await view.write(log[2:], (8, 8), START)
     assert await view.sums(total, START, (8, 8)) == whole
-    await view.begin(LOG, (5, 0), None)
+    await view.begin(LOG, (5, 0), None, text_version=1)
     await view.write(log[1:], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.sums(total, (4, 0), (8, 8))
@@ -223,21 +223,21 @@ async def test_the_visible_position_moves_over_canaries_and_never_goes_back(
     await view.write([at(0, 1)], (2, 0), (1_001, 0))
     await view.write([], (2, 5), (1_001, 1_005))
     await view.write([at(0, 0, "late")], (1, 1), (1_000, 1_001))
-    assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START)
+    assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START, text_version=1)
 
 
 async def test_a_rebuild_ends_where_it_was_to_end(view: SpeedView) -> None:
-    await view.begin(LOG, (3, 0), (5, 5))
+    await view.begin(LOG, (3, 0), (5, 5), text_version=1)
     await view.write([], (5, 4), START)
-    assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5))
+    assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5), text_version=1)
     await view.write([], (5, 5), START)
-    assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0))
+    assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0), text_version=1)
 
 
 async def test_begin_empties_the_view(view: SpeedView) -> None:
     await view.write([at(0, 1, "x")], (2, 0), (1, 1))
-    await view.begin("log-2", (7, 7), None)
-    assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7))
+    await view.begin("log-2", (7, 7), None, text_version=2)
+    assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7), text_version=2)
     assert await everything(view) == []
     await view.write([at(0, 9, "x")], (10, 7), (1, 1))
     assert [hit.offset for hit in await everything(view)] == [9]
@@ -248,7 +248,7 @@ async def test_what_is_written_is_there_after_a_reopening_and_for_others(
 ) -> None:
     await view.write([at(0, 1)], (2, 0), (1_001, 0))
     other = await opener()
-    assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START)
+    assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START, text_version=1)
     assert await everything(other) == untold([at(0, 1)])
 
 
@@ -347,7 +347,7 @@ async def test_search_stays_within_the_span(view: SpeedView) -> None:
 async def test_pages_join_to_the_whole_while_new_documents_arrive(
     view: SpeedView, times: list[tuple[int, int]], size: int, terms: tuple[str, ...]
 ) -> None:
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     log, now = [], 1_000
     for offset, (partition, passed) in enumerate(times):
         now += passed
@@ -514,7 +514,7 @@ async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
 
 async def write_twice(path: Path) -> None:
     view = await SqliteSpeedView.open(path)
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     await view.write([at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
     await view.write([at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
 
@@ -523,7 +523,7 @@ async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener:
     path = tmp_path / "speed.db"
     assert await died(write_twice, path, at="speed.in-write:2") == Exit.CRASHED
     view = await opener()
-    assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START)
+    assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START, text_version=1)
     assert await everything(view) == untold([at(0, 1), at(0, 2)])
     await view.write([at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
     assert len(await everything(view)) == 4

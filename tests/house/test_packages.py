@@ -16,6 +16,7 @@ from tests.house import sources
 # Libraries of the optional parts; what a service's image does not carry is a part of them.
 TEXT = {"nltk", "regex", "stopwordsiso"}
 LAKE = {"pyarrow", "pyiceberg", "sqlalchemy"}
+TOPICS = {"sklearn", "scipy", "threadpoolctl"}
 PAGE = {"vl_convert"}
 FAST = {"uvloop"}
 
@@ -51,12 +52,12 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory that an image of the collector made: it needs none of the optional parts."""
     data = tmp_path_factory.mktemp("image") / "data"
     words = ("--source", "demo", "--events", 50, "--data", data, "--metrics-port", 0)
-    bvw_without(TEXT | LAKE | PAGE | FAST, "collect", *words)
+    bvw_without(TEXT | LAKE | TOPICS | PAGE | FAST, "collect", *words)
     return data
 
 
 def test_the_speed_layer_needs_no_lake_and_no_page(collected: Path) -> None:
-    said = bvw_without(LAKE | PAGE | FAST, "speed", "rebuild", "--data", collected)
+    said = bvw_without(LAKE | TOPICS | PAGE | FAST, "speed", "rebuild", "--data", collected)
     assert "the speed view is rebuilt" in said
 
 
@@ -67,13 +68,14 @@ def test_the_batch_layer_needs_no_page(collected: Path) -> None:
 def test_serving_needs_no_lake() -> None:
     imports = "from services import processes, wiring; from services.serving import serve"
     code = WITHOUT.replace("from services.cli import main", imports).partition("sys.argv =")[0]
-    subprocess.run([sys.executable, "-c", code, ",".join(LAKE | FAST)], check=True)
+    subprocess.run([sys.executable, "-c", code, ",".join(LAKE | TOPICS | FAST)], check=True)
 
 
 def test_the_extras_bring_what_their_services_need() -> None:
     project = tomllib.loads(sources.files()["pyproject.toml"])["project"]
     extras = {name: " ".join(needs) for name, needs in project["optional-dependencies"].items()}
     assert "lake" not in extras["serving"] + extras["speed"] + extras["collector"]
+    assert "scikit-learn" in extras["batch"]
     assert "vl-convert" in extras["serving"]
     assert all("vl-convert" not in extras[name] for name in ("collector", "speed", "batch"))
     assert all(name in extras["all"] for name in ("collector", "speed", "batch", "serving", "fast"))

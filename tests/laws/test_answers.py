@@ -4,7 +4,8 @@
 
 Hypothesis plays the upstream (copies, late and reordered events), the speed layer (any batch size,
 half-written, repeated and delayed writes), the batch layer (runs, compaction, rebuilds, deaths at
-any crash point), retention, the clock, and readers who come back with an old pin.
+any crash point), topic models that come and go, retention, the clock, and readers who come back with an
+old pin.
 """
 
 import asyncio
@@ -92,6 +93,10 @@ class Product(Machine):
     @rule(free=_free, death=_deaths)
     def rebuild(self, free: int, death: str) -> None:
         self.do(self.world.surviving(lambda: self.world.run("rebuild", 1000, free=free), death))
+
+    @rule(seed=st.integers(0, 9), known=st.sampled_from([0, 2, 100]))
+    def another_topic_model(self, seed: int, known: int) -> None:
+        self.do(self.world.publish_topics(seed, known))
 
     @rule(seconds=st.sampled_from([-3600.0, -1.0, 0.5, 15.0, 45.0, 120.0]))
     def time_passes(self, seconds: float) -> None:

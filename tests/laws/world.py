@@ -6,9 +6,10 @@ changes before its `as_of`, where of the copies of an id the one with the lowest
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ from services.shared.domain import generation, hll
 from services.shared.domain.change import Change
 from services.shared.domain.positions import Vector, reaches
 from services.shared.domain.query import Having, OneOf, Query
+from services.shared.domain.topics import Page, PageMap, Topic, TopicModel, identified, packed
 from services.shared.domain.views import (
     EDITORS,
     PAGES,
+    TOPICS,
     VIEWS,
     WORDS,
     Rows,
@@ -51,6 +54,7 @@ from services.speed import rebuild, upkeep
 from services.speed.prepare import Prepared, prepare
 
 START = 1_700_000_000
+STEMS = ("igrej", "rom", "roma", "futebol", "igreja")
 WINDOW = 100.0
 WINDOW_MS = round(WINDOW * 1000)
 SETTINGS = Settings(
@@ -187,6 +191,30 @@ class World:
         self.horizons.clear()
         await self.open()
 
+    async def publish_topics(self, seed: int, known: int) -> None:
+        """Another model, which knows some of the pages that batch does."""
+        base = await self.batch.current()
+        assert base is not None
+        pages = await self.batch.sums(base, Query(PAGES, ("project", "title")))
+        chance = random.Random(seed)
+        weights = [chance.choice((0.0, 1.0, 2.0)) for _ in range(3 * len(STEMS))]
+        shown = (Topic((), (), 0.0, 0.0, 0),) * 3
+        model = identified(
+            TopicModel("", 1, 0, seed, 0, 0, 0.0, 0.0, shown, STEMS, packed(weights))
+        )
+        page_map = PageMap(f"{seed}-{base.number}", model.id)
+        of = {Page(str(p), str(t)): chance.randrange(-1, 3) for p, t in sorted(pages)[:known]}
+        await self.batch.stage_model(model)
+        await self.batch.stage_map(page_map, of)
+        now = round(self.clock.now() * 1000)
+        await self.batch.publish(
+            base.number,
+            replace(
+                base, number=base.number + 1, published_at=now,
+                topic_model=model.id, topic_map=page_map.id,
+            ),
+        )  # fmt: skip
+
     # What must hold
 
     async def pinned(self) -> Pin:
@@ -224,11 +252,24 @@ class World:
                 _between(whole[view.name], answer, add(whole[view.name], more[view.name]))
             else:
                 assert answer == whole[view.name]
+        await self._check_topics(at)
         if not late:
             await self._check_tops(at, whole)
             await self._check_distinct(at, whole)
             await self._check_search(at, winners)
         return at
+
+    async def _check_topics(self, at: Pin) -> None:
+        """Each edit is of one topic or of none, under whatever model the pin stands on."""
+        place = TOPICS.keys.index("topic")
+        topics = await self.answers.sums(at, Query(TOPICS, TOPICS.keys))
+        pages: Rows = {}
+        for key, row in topics.items():
+            pages = add(pages, {key[:place] + key[place + 1 :]: row})
+        assert pages == await self.answers.sums(at, Query(PAGES, PAGES.keys))
+        model = await self.answers.model(at)
+        known = range(-1, len(model.topics) if model else 0)
+        assert {key[place] for key in topics} <= set(known)
 
     async def _check_distinct(self, at: Pin, whole: dict[str, Rows]) -> None:
         for view in (PAGES, EDITORS):

@@ -53,7 +53,7 @@ class Scene:
     async def see(self) -> None:
         view, log = self.opened.speedview, self.opened.log
         if (visible := await view.visible()) is None:
-            await view.begin(log.identity, zero(log.partitions), None)
+            await view.begin(log.identity, zero(log.partitions), None, text_version=1)
             visible = await view.visible()
         assert visible is not None
         batch = await log.read(visible.positions, limit=1_000)
@@ -173,7 +173,7 @@ async def test_an_empty_directory_answers_exactly(scene: Scene) -> None:
     await scene.process().begin()
     await scene.see()
     async with Resources() as resources:
-        url = await scene.process().open_api_for_tools(resources)
+        url = await scene.process().api_for_tools(resources)
         async with client.connected(url) as api:
             status, body = await api.get("/v1/projects")
             assert (status, body["projects"]) == (200, [])

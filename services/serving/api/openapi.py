@@ -17,7 +17,7 @@ _REF: Final = "#/components/schemas/{name}"
 
 _PROBLEMS: Final = {
     "400": "A parameter is unknown or can't be read.",
-    "404": "No change of this project is known.",
+    "404": "No change of this project is known, or no such topic.",
     "410": "What the token stands on is no longer kept.",
     "422": "Well formed, but beyond a limit that the answer names.",
     "503": "A layer is missing and the caller does not take a partial answer.",
@@ -170,4 +170,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _operation_id(path: str) -> str:
-    return "-".join(part for part in path.split("/")[1:] if part and part[0] != "{")
+    """The path's fixed parts; one of the things that /v1/things lists is its `things-by-name`."""
+    parts = path.split("/")[1:]
+    fixed = [part for part in parts if part[:1] != "{"]
+    by = [f"by-{part[1:-1]}" for part in parts if part[:1] == "{"] if parts[0] == "v1" else []
+    return "-".join((*fixed, *by))

@@ -6,18 +6,19 @@ Routing, validation, OpenAPI and docs/api.md all come from these declarations.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from services.serving import pin
 from services.serving.api import dates
-from services.shared.domain import change, classes
+from services.shared.domain import change, classes, topics
 from services.shared.text import search_terms
 
 ALL_PROJECTS: Final = "all-projects"
 ALL_EDITORS: Final = "all-editor-types"
 ALL_LEVELS: Final = "all-activity-levels"
+NO_TOPIC: Final = "none"
 EDITOR_TYPES: Final[dict[str, tuple[str, ...]]] = {
     ALL_EDITORS: classes.EDITOR_CLASSES,
     **{name: (name,) for name in classes.EDITOR_CLASSES},
@@ -38,6 +39,7 @@ LEVELS: Final[dict[str, tuple[int, int | None]]] = {
 MOST_ROWS: Final = 10_000
 _LONGEST_TOKEN: Final = 4_096
 _PROJECT = re.compile(r"[a-z0-9_.-]{1,128}", re.ASCII)
+_TOPIC = re.compile(r"([0-9a-f]{1,64})-(\d{1,6})", re.ASCII)
 _NAMESPACE = re.compile(r"-?\d{1,6}", re.ASCII)
 
 
@@ -144,6 +146,26 @@ def cursor(text: str) -> Cursor:
     return found
 
 
+class TopicId(NamedTuple):
+    """The number of a topic and the id of the model that it is of; of none for `NO_TOPIC`."""
+
+    model: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        return NO_TOPIC if self.number == topics.NONE else f"{self.model}-{self.number}"
+
+
+def topic(text: str) -> TopicId:
+    if text == NO_TOPIC:
+        return TopicId("", topics.NONE)
+    found = _TOPIC.fullmatch(text)
+    if found is None:
+        raise Unreadable
+    return TopicId(found[1], int(found[2]))
+
+
 def listed(names: dict[str, Any]) -> str:
     return ", ".join(names)
 
@@ -172,6 +194,9 @@ CALENDAR: Final = in_path(
 )
 START: Final = in_path("start", date, dates.ACCEPTED, "20260101")
 END: Final = in_path("end", date, f"{dates.ACCEPTED}; excluded", "20260102")
+TOPIC: Final = in_path(
+    "topic", topic, f"an id that /v1/topics lists, or {NO_TOPIC}: what is about no topic", "none"
+)
 YEAR: Final = in_path("year", whole(2001, 2099), "2001 to 2099", "2026")
 MONTH: Final = in_path("month", whole(1, 12), "01 to 12", "01")
 

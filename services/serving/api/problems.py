@@ -62,6 +62,14 @@ def no_data(project: str) -> ProblemError:
     )
 
 
+def no_topic(name: str) -> ProblemError:
+    """Topics of another model are gone with it: 404."""
+    return ProblemError(
+        404,
+        f"topic: {name} is none of the model that answers now; /v1/topics lists those that there are",
+    )
+
+
 def gone() -> ProblemError:
     """A token whose generation or positions are no longer kept: 410."""
     return ProblemError(410, "at: what this token stands on is no longer kept; ask without it")

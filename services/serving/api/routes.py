@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.serving.api import aqs, changes, parameters, share, texts
+from services.serving.api import aqs, changes, parameters, share, texts, topics
 from services.serving.api.models import aqs as aqs_models
 from services.serving.api.models import ours
 from services.serving.api.parameters import (
@@ -30,6 +30,7 @@ from services.serving.api.parameters import (
     Q_TYPES,
     Q_WORDS,
     START,
+    TOPIC,
     YEAR,
 )
 from services.serving.api.route import Route
@@ -125,6 +126,20 @@ ROUTES: Final = (
         _TEXTS,
         ours.HashtagsAnswer,
         texts.top_hashtags,
+    ),
+    Route(
+        "/v1/topics",
+        "The topics of pages, by edits.",
+        _SPAN,
+        ours.TopicsAnswer,
+        topics.topics,
+    ),
+    Route(
+        "/v1/topics/{topic}",
+        "One topic: who edits it, when, and which pages.",
+        (TOPIC, *_SPAN, Q_LIMIT),
+        ours.TopicAnswer,
+        topics.topic,
     ),
     Route(
         "/v1/changes",

@@ -3,24 +3,25 @@
 The pointer is the newest row of `generations`: publishing compares its number and inserts the next
 one in one transaction, so a reader's snapshot has a whole generation or the one before. A reader
 finds its generation, the numbers of its segments and their rows in one snapshot; after `remove` has
-dropped the generation it gets `Gone`, never a part. See `tables` for how rows lie and `staging`
-for how they come and go.
+dropped the generation it gets `Gone`, never a part. See `tables` for how rows lie, `staging` for how
+they come and go, and `maps` for topics.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from services.shared import sql
-from services.shared.batchview import staging, tables
-from services.shared.batchview.port import BatchView, Gone, Run, Superseded
+from services.shared.batchview import maps, staging, tables
+from services.shared.batchview.port import BatchView, Gone, PageOfDay, Run, Superseded
 from services.shared.domain import hll
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.query import Condition, Having, OneOf, Query
+from services.shared.domain.topics import Page, PageMap, TopicModel
 from services.shared.domain.views import (
     BY_NAME,
     REGISTER_KEYS,
@@ -43,7 +44,8 @@ class SqliteBatchView:
 
     @classmethod
     async def open(cls, path: Path, clock: Clock) -> Self:
-        return cls(await Database.open(path, tables.schema(), prepare=_prepare), clock)
+        schema = tables.schema() + maps.SCHEMA
+        return cls(await Database.open(path, schema, prepare=_prepare), clock)
 
     async def close(self) -> None:
         await self._database.close()
@@ -81,21 +83,23 @@ class SqliteBatchView:
             if generation.number <= expected:
                 raise ValueError(f"generation {generation.number} does not follow {expected}")
             staging.staged(connection, generation.segments)
+            maps.check(connection, generation)
             _list(connection, generation)
             crash.point("batchview.publishing")
 
         await self._database.write(work)
 
     async def remove(self, superseded_before: int) -> None:
-        def work(connection: Connection) -> list[int]:
-            kept = _generations(connection)
-            old = [a.number for a, b in pairwise(kept) if b.published_at < superseded_before]
+        def work(connection: Connection) -> Iterable[staging.Statement]:
+            found = _generations(connection)
+            old = [a.number for a, b in pairwise(found) if b.published_at < superseded_before]
             connection.executemany("DELETE FROM generations WHERE number = ?", [(n,) for n in old])
-            listed = staging.listed(g for g in kept if g.number not in old)
-            return staging.unlist(connection, listed, superseded_before)
+            kept = [generation for generation in found if generation.number not in old]
+            numbers = staging.unlist(connection, staging.listed(kept), superseded_before)
+            pages = maps.unlist(connection, kept, superseded_before)
+            return chain(staging.removals(numbers), pages)
 
-        numbers = await self._database.write(work)
-        await self._execute(staging.removals(numbers))
+        await self._execute(await self._database.write(work))
         await self._database.give_back()
 
     # Segments
@@ -141,6 +145,43 @@ class SqliteBatchView:
             numbers = staging.staged(connection, segments).values()
             query = "SELECT rows FROM segments WHERE number = ?"
             return [connection.execute(query, (number,)).fetchone()[0] for number in numbers]
+
+        return await self._database.read(work)
+
+    # Topics
+
+    async def pages(
+        self, segment: Segment, *, limit: int, after: PageOfDay | None = None
+    ) -> list[PageOfDay]:
+        def work(connection: Connection) -> list[PageOfDay]:
+            (number,) = staging.staged(connection, [segment]).values()
+            return maps.pages(connection, number, limit, after)
+
+        return await self._database.read(work)
+
+    async def stage_model(self, model: TopicModel) -> None:
+        now = round(self._clock.now() * 1000)
+        await self._database.write(lambda connection: maps.stage_model(connection, model, now))
+
+    async def model(self, model_id: str) -> TopicModel:
+        found = await self._database.read(lambda connection: maps.model(connection, model_id))
+        if found is None:
+            raise Gone(f"topic model {model_id} is no longer kept")
+        return found
+
+    async def stage_map(self, page_map: PageMap, pages: Mapping[Page, int]) -> int:
+        def work(connection: Connection) -> int:
+            now = round(self._clock.now() * 1000)
+            return maps.stage_map(connection, page_map, pages, _generations(connection), now)
+
+        total = await self._database.write(work)
+        crash.point("batchview.mapping")
+        return total
+
+    async def topics_of(self, generation: Generation, pages: Collection[Page]) -> dict[Page, int]:
+        def work(connection: Connection) -> dict[Page, int]:
+            _readable(connection, generation.number)
+            return maps.found(connection, generation.topic_map, pages)
 
         return await self._database.read(work)
 
@@ -329,7 +370,8 @@ def _sums(
     within = _within(connection, generation, query.where)
     if "minute" in query.view.keys:
         within += f" AND minute >= {int(generation.minutes_from)}"
-    return sql.sums(query, query.view.name, within)
+    source = maps.source(connection, query.view, generation.topic_map)
+    return sql.sums(query, source, within)
 
 
 if TYPE_CHECKING:

@@ -11,14 +11,19 @@ Guarantees that every adapter keeps (tests/contract/test_batchview.py):
   as long as `generation(number)` is readable; then `Gone`. Rows of the minutes view before the
   generation's `minutes_from` are in no answer.
 - Order of `top` is measure descending, key ascending (by code point).
+- **Topics.** The view `TOPICS` is answered like any other, from the `pages` rows of the generation's
+  segments and its own page map: pages that the map has not are about none (-1). A map never changes:
+  one that extends it keeps its pages, and the topics that they have there. `publish` needs the model
+  and the map that the generation names to be staged (`ValueError` otherwise).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.query import Condition, Having, Query
+from services.shared.domain.topics import Page, PageMap, TopicModel
 from services.shared.domain.views import Key, Measures, Registers, Rows
 
 
@@ -57,6 +62,15 @@ class Run:
     ended_at: int | None = None
     generation: int | None = None
     steps: tuple[Step, ...] = field(default=())
+
+
+class PageOfDay(NamedTuple):
+    """A page that a segment has rows of on an event day; of several page classes the first."""
+
+    day: int
+    project: str
+    title: str
+    page_class: str
 
 
 class BatchView(Protocol):
@@ -110,6 +124,32 @@ class BatchView(Protocol):
         """How many rows each segment has, which is what it costs to add it to another."""
         ...
 
+    async def pages(
+        self, segment: Segment, *, limit: int, after: PageOfDay | None = None
+    ) -> list[PageOfDay]:
+        """The next pages of a staged segment, day by day; fewer than `limit` at the end."""
+        ...
+
+    async def stage_model(self, model: TopicModel) -> None:
+        """Make a topic model durable. Its id is that of its content, so that once more is no more."""
+        ...
+
+    async def model(self, model_id: str) -> TopicModel:
+        """A topic model that is still kept. Raises `Gone`."""
+        ...
+
+    async def stage_map(self, page_map: PageMap, pages: Mapping[Page, int]) -> int:
+        """Make a page map durable; `pages` that the map it extends has already keep their topic.
+
+        Staging the same id again replaces it, which only a map that no generation names allows
+        (`ValueError` otherwise). Returns how many pages the map has, all in all.
+        """
+        ...
+
+    async def topics_of(self, generation: Generation, pages: Collection[Page]) -> dict[Page, int]:
+        """The topics of those of the pages that the generation's map has. Raises `Gone`."""
+        ...
+
     async def publish(self, expected: int, generation: Generation) -> None:
         """Flip the pointer. Raises `Superseded` if `expected` is not current."""
         ...
@@ -148,7 +188,7 @@ class BatchView(Protocol):
 
     async def remove(self, superseded_before: int) -> None:
         """Drop generations superseded before this time (ms), never the current one, and every
-        segment that no kept generation lists and that is older than that.
+        segment, topic model and page map that no kept generation needs and that is older than that.
         """
         ...
 

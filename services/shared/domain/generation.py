@@ -39,7 +39,8 @@ class Generation:
     (minute since 1970) are in no answer. `published_at` is in ms since 1970. `carried_days` are
     event days whose rows were carried over by a rebuild because the lake no longer holds them.
     `lost_days` are event days that the lake no longer held when a lost batch view was begun anew: their
-    earlier counts are gone, and answers over them are partial.
+    earlier counts are gone, and answers over them are partial. `topic_model` and `topic_map` are ids
+    (see `topics`); both are empty while there is no model.
     """
 
     number: int
@@ -51,6 +52,8 @@ class Generation:
     published_at: int
     carried_days: tuple[int, ...] = ()
     lost_days: tuple[int, ...] = ()
+    topic_model: str = ""
+    topic_map: str = ""
 
     def __post_init__(self) -> None:
         at = self.segments[0].since if self.segments else self.horizon
@@ -60,6 +63,8 @@ class Generation:
             at = segment.until
         if at != self.horizon:
             raise ValueError(f"segments end at {at}, the horizon is {self.horizon}")
+        if bool(self.topic_model) != bool(self.topic_map):
+            raise ValueError("a topic model goes with a page map, and a page map with a model")
 
 
 def misfit(generation: Generation, log: str, end: Vector) -> str | None:

@@ -75,6 +75,13 @@ HASHTAGS: Final = View(
 VIEWS: Final = (EDITS, MINUTES, PAGES, EDITORS, WORDS, HASHTAGS)
 BY_NAME: Final = {view.name: view for view in VIEWS}
 
+TOPICS: Final = View(
+    "topics", ("project", "day", "title", "topic", "editor_class", "page_class"), _BYTES
+)
+"""`PAGES` with the topic of each page under a generation's model (see `topics`). It can be asked for
+like any other view, but nobody stores it: neither `columns` nor `rows_of` know it.
+"""
+
 DISTINCT: Final = {"pages": "title", "editors": "user"}
 """Views whose keys are also counted as distinct: view -> the column counted."""
 REGISTER_KEYS: Final = ("of", "project", "day", "editor_class", "page_class")

@@ -107,6 +107,13 @@ GENERATION = _gauge("bvw_generation", "Number of the published generation.")
 SEGMENTS = _gauge("bvw_segments", "Segments that the published generation lists.")
 COMPACTIONS = _counter("bvw_compactions_total", "Compactions of segments or lake files.", "what")
 LAKE_FILES = _gauge("bvw_lake_files", "Data files of the table's current snapshot.", "table")
+TOPIC_MODELS = _counter("bvw_topic_models_total", "Topic models made, or tried to.", "result")
+TOPIC_SILHOUETTE = _gauge(
+    "bvw_topic_silhouette", "How well the topics of the last model are apart, -1 to 1."
+)
+TOPIC_LARGEST_SHARE = _gauge(
+    "bvw_topic_largest_share", "Share of pages that the largest topic of the last model has."
+)
 HORIZON_AGE = _gauge(
     "bvw_horizon_age_seconds", "Append age of the oldest event not yet before the horizon."
 )

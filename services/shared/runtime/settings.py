@@ -209,6 +209,17 @@ class Settings(BaseSettings):
         "48h", "Log time before the horizon for which counts by minute are kept."
     )
 
+    topic_sample: int = _setting(
+        20_000,
+        "Most pages that a topic model is made from.",
+        "0 (no topics) to 100000",
+        ge=0,
+        le=100_000,
+    )
+    topic_age: Duration = _duration(
+        "7d", "How long a topic model serves; where pages double, a new one is made earlier."
+    )
+
     # Disk
     disk_budget: ByteSize = _setting(
         ByteSize(40_000_000_000),

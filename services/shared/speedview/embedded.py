@@ -52,10 +52,15 @@ class SqliteSpeedView:
         database = await Database.open(path, tables.SCHEMA, readers=_READERS, prepare=_prepare)
         return cls(database, Bell(path, "speed"))
 
-    async def begin(self, log: str, floor: Vector, rebuilding_until: Vector | None) -> None:
-        await self._database.write(
-            lambda connection: _begin(connection, log, floor, rebuilding_until)
-        )
+    async def begin(
+        self, log: str, floor: Vector, rebuilding_until: Vector | None, *, text_version: int
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _begin(connection, log, floor, rebuilding_until)
+            # What a file's number of this name is for; a view of before it was recorded has 0.
+            connection.execute(f"PRAGMA user_version = {text_version:d}")
+
+        await self._database.write(work)
         self._bell.ring()
 
     async def visible(self) -> Visible | None:
@@ -163,7 +168,8 @@ def _visible(connection: sqlite3.Connection) -> Visible | None:
         return None
     log, *vectors = row
     positions, times, floor, target = (v and tuple(json.loads(v)) for v in vectors)
-    return Visible(log, positions, times, floor, target)
+    (text_version,) = connection.execute("PRAGMA user_version").fetchone()
+    return Visible(log, positions, times, floor, target, text_version)
 
 
 def _begun(connection: sqlite3.Connection) -> Visible:

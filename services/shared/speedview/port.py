@@ -12,6 +12,8 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
 - **Followed.** `follow` tells of every move; a reader that has come as far as `visible().positions`
   and goes on from there with `scan` gets each document once, in order of append.
 - **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
+- **Bound to one log, and to one text analysis.** `visible().log` is the identity of the log and
+  `visible().text_version` what made the words of all its documents; a caller compares them.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
 - May be deleted at any time: a fresh view has `visible() is None` and is rebuilt from the log.
 """
@@ -50,7 +52,7 @@ class Visible:
 
     `positions` is W; `times` the log time known at W. From `floor` on every document is whole: the
     view began there, or has let go of what precedes it. `rebuilding_until` is set while a lost view is rebuilt: answers are partial
-    until `positions` reaches it.
+    until `positions` reaches it. `text_version` made the documents' words; 0 where that was not recorded.
     """
 
     log: str
@@ -58,6 +60,7 @@ class Visible:
     times: Vector
     floor: Vector
     rebuilding_until: Vector | None = None
+    text_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,10 @@ Place = tuple[int, int, int]
 
 
 class SpeedView(Protocol):
-    async def begin(self, log: str, floor: Vector, rebuilding_until: Vector | None) -> None:
-        """Empty the view and start it anew at `floor` for this log."""
+    async def begin(
+        self, log: str, floor: Vector, rebuilding_until: Vector | None, *, text_version: int
+    ) -> None:
+        """Empty the view and start it anew at `floor` for this log and documents of this version."""
         ...
 
     async def visible(self) -> Visible | None:

@@ -61,7 +61,7 @@ class Scene:
         """The speed layer takes everything in."""
         log, view = self.stores.log, self.stores.speedview
         if await view.visible() is None:
-            await view.begin(log.identity, zero(log.partitions), None)
+            await view.begin(log.identity, zero(log.partitions), None, text_version=1)
         visible = await view.visible()
         assert visible is not None
         prepared = await asyncio.to_thread(prepare, await log.read(visible.positions, limit=10_000))

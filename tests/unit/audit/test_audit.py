@@ -200,7 +200,9 @@ async def test_an_answer_that_is_not_exact_cannot_be_audited(scene: Scene) -> No
     visible = await scene.stores.speedview.visible()
     assert visible is not None
     end = await scene.stores.log.stable_end()
-    await scene.stores.speedview.begin(scene.stores.log.identity, visible.positions, end)
+    await scene.stores.speedview.begin(
+        scene.stores.log.identity, visible.positions, end, text_version=1
+    )
     with pytest.raises(
         Refused, match="does not answer exactly now: speed view begins after"
     ) as why:

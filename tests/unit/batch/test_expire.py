@@ -32,7 +32,7 @@ async def see_everything(stores: Stores) -> None:
     end = await stores.log.stable_end()
     now = round(stores.clock.now() * 1000)
     if await stores.speedview.visible() is None:
-        await stores.speedview.begin(stores.log.identity, (0,) * len(end), None)
+        await stores.speedview.begin(stores.log.identity, (0,) * len(end), None, text_version=1)
     await stores.speedview.write([], end, upper((now,) * len(end), (0,) * len(end)))
 
 

@@ -153,7 +153,7 @@ async def test_steps_are_recorded_as_they_went(stores: Stores) -> None:
     )  # fmt: skip
     assert await stores.batchview.runs() == [run]
     assert [step.name for step in run.steps] == [
-        "ingest", "define", "clean", "count", "publish", "compact", "expire",
+        "ingest", "define", "clean", "count", "renew", "topics", "publish", "compact", "expire",
     ]  # fmt: skip
     assert (run.steps[0].rows_in, run.steps[0].rows_out) == (10, 10)
     assert seen[-1] == run

@@ -159,7 +159,7 @@ def test_batch_runs_are_listed_run_and_rebuilt(product: Product) -> None:
     run = json.loads(done.out)
     assert (run["kind"], run["state"]) == ("run", "done")
     assert [step["name"] for step in run["steps"]] == [
-        "ingest", "define", "clean", "count", "publish", "compact", "expire",
+        "ingest", "define", "clean", "count", "renew", "topics", "publish", "compact", "expire",
     ]  # fmt: skip
     done = bvw("batch", "rebuild", "--data", product.data)
     assert done.code == Exit.OK, done.err
@@ -170,6 +170,22 @@ def test_batch_runs_are_listed_run_and_rebuilt(product: Product) -> None:
     newest = bvw("batch", "runs", "--json", "--limit", 1, "--data", product.data)
     assert json.loads(newest.out) == listed[:1]
     assert "rebuild" in bvw("batch", "runs", "--data", product.data).out
+
+
+def test_topics_are_told(product: Product) -> None:
+    done = bvw("topics", "--json", "--data", product.data)
+    assert done.code == Exit.OK, done.err
+    answer = json.loads(done.out)
+    assert sum(t["edits"] for t in (*answer["topics"], answer["none"])) == answer["edits"] > 0
+    told = bvw("topics", "--data", product.data, COLUMNS="200")
+    assert told.code == Exit.OK, told.err
+    assert "(none)" in told.out
+    assert answer["note"][:40] in told.out
+    with served(product.data):
+        assert (
+            json.loads(bvw("topics", "--json", "--data", product.data).out)["topics"]
+            == answer["topics"]
+        )
 
 
 def test_a_batch_run_does_not_wait_where_it_is_told_not_to(product: Product) -> None:
@@ -201,7 +217,15 @@ def test_each_service_alone_makes_the_same_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("batch",), ("batch", "runs"), ("speed",), ("serve",), ("audit",), ("deadletters", "list")],
+    [
+        ("batch",),
+        ("batch", "runs"),
+        ("speed",),
+        ("serve",),
+        ("audit",),
+        ("topics",),
+        ("deadletters", "list"),
+    ],
 )
 def test_where_there_is_no_data_every_tool_says_how_to_begin(
     tmp_path: Path, words: tuple[str, ...]

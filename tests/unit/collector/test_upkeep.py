@@ -59,7 +59,7 @@ class Scene:
     async def see(self) -> None:
         """The speed layer comes to the end."""
         if await self.speed.visible() is None:
-            await self.speed.begin(self.log.identity, (0,), None)
+            await self.speed.begin(self.log.identity, (0,), None, text_version=1)
         batch = await self.log.read(await self.log.stable_end(), limit=1)
         await self.speed.write([], batch.until, batch.times)
 

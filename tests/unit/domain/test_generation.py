@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from services.shared.domain.generation import Generation, Segment, first
@@ -30,3 +31,9 @@ def test_a_gap_an_overlap_or_another_end_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=wrong):
         replace(WHOLE, segments=segments)
+
+
+def test_what_was_stored_before_there_were_topics_can_still_be_read() -> None:
+    stored = msgspec.json.decode(msgspec.json.encode(WHOLE), type=dict[str, object])
+    del stored["topic_model"], stored["topic_map"]
+    assert msgspec.convert(stored, Generation) == WHOLE

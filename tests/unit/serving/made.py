@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from services.shared.domain.classes import editor_class, page_class
 from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.identity import event_day
 from services.shared.domain.positions import Vector, zero
+from services.shared.domain.topics import Page, PageMap, TopicModel
 from services.shared.domain.views import DISTINCT, VIEWS, Document, Word, registers_of, rows_of
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import Entry
@@ -187,6 +188,19 @@ class World:
         await self.batch.publish(before.number, published)
         return published
 
+    async def publish_topics(self, model: TopicModel, known: dict[Page, int]) -> Generation:
+        """The batch layer has another model, and knows these pages by it."""
+        before = await self.batch.current()
+        assert before is not None
+        page_map = PageMap(f"map-{before.number + 1}", model.id)
+        await self.batch.stage_model(model)
+        await self.batch.stage_map(page_map, known)
+        published = replace(
+            before, number=before.number + 1, topic_model=model.id, topic_map=page_map.id
+        )
+        await self.batch.publish(before.number, published)
+        return published
+
     @property
     def now_ms(self) -> int:
         return int(self.clock.now() * 1000)
@@ -237,7 +251,7 @@ async def world(path: Path) -> AsyncIterator[World]:
         batch = await SqliteBatchView.open(path / "batch.sqlite", clock)
         stack.push_async_callback(batch.close)
         await batch.begin(generation.first(log.identity, PARTITIONS, int(NOW * 1000)))
-        await speed.begin(log.identity, zero(PARTITIONS), None)
+        await speed.begin(log.identity, zero(PARTITIONS), None, text_version=1)
         yield World(log, speed, batch, clock, path)
 
 

@@ -120,7 +120,9 @@ async def test_a_view_that_begins_anew_in_the_middle_makes_nothing_of_it_exact(
     await filled(world)
     async with world.served(pin_live=live) as client:
         before = await get(client, "/v1/span")
-        await world.speed.begin(world.log.identity, zero(made.PARTITIONS), world.until)
+        await world.speed.begin(
+            world.log.identity, zero(made.PARTITIONS), world.until, text_version=1
+        )
         for path in ("/v1/changes", SHARE):
             assert "rebuilt" in (await get(client, path, 503))["detail"]
         await world.follow()
@@ -334,7 +336,7 @@ async def test_a_speed_view_that_is_being_rebuilt_is_partial_until_it_is_there(
     world: World,
 ) -> None:
     await filled(world)
-    await world.speed.begin(world.log.identity, zero(made.PARTITIONS), world.until)
+    await world.speed.begin(world.log.identity, zero(made.PARTITIONS), world.until, text_version=1)
     async with world.served() as client:
         assert "rebuilt" in (await get(client, SHARE, 503))["detail"]
         await world.follow()
@@ -347,7 +349,7 @@ async def test_a_view_that_begins_after_the_horizon_answers_partially_from_there
     await filled(world)
     floor = world.until
     await world.append(made.documents(23)[20:])
-    await world.speed.begin(world.log.identity, floor, None)
+    await world.speed.begin(world.log.identity, floor, None, text_version=1)
     behind = [d for d in world.counted if d.offset >= floor[d.partition]]
     await world.speed.write(behind, world.until, world.times)
     async with world.served() as client:
@@ -357,7 +359,7 @@ async def test_a_view_that_begins_after_the_horizon_answers_partially_from_there
 
 async def test_a_view_of_another_log_is_not_mixed_in(world: World) -> None:
     await filled(world)
-    await world.speed.begin("another log", zero(made.PARTITIONS), None)
+    await world.speed.begin("another log", zero(made.PARTITIONS), None, text_version=1)
     async with world.served() as client:
         assert "another log" in (await get(client, SHARE, 503))["detail"]
 

@@ -19,6 +19,7 @@ from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.settings import Settings
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import Busy, Indexed, Visible
+from services.shared.text import TEXT_VERSION
 from services.speed import rebuild, speed
 from services.speed.prepare import Defect
 from tests.deaths import died
@@ -37,7 +38,7 @@ async def test_an_empty_log_is_followed_from_its_start_and_nothing_is_missing(
 ) -> None:
     scene.start()
     visible = await scene.until(lambda _: True)
-    assert visible == Visible(scene.log.identity, (0, 0), (0, 0), (0, 0))
+    assert visible == Visible(scene.log.identity, (0, 0), (0, 0), (0, 0), text_version=TEXT_VERSION)
     await scene.append("a", "b")
     await scene.caught_up()
     await scene.append("a", "c")
@@ -165,7 +166,8 @@ async def test_a_lost_view_is_rebuilt_and_says_so_until_it_is(scene: Scene) -> N
     end = await scene.log.stable_end()
     await begun(scene)
     await rebuild.reconcile(scene.log, scene.view, scene.batchview, DAY_MS)
-    assert await scene.visible() == Visible(scene.log.identity, (0, 0), (0, 0), (0, 0), end)
+    expected = Visible(scene.log.identity, (0, 0), (0, 0), (0, 0), end, text_version=TEXT_VERSION)
+    assert await scene.visible() == expected
     scene.start()
     assert (await scene.caught_up()).rebuilding_until is None
     await scene.stop()
@@ -224,8 +226,21 @@ async def test_a_rebuild_that_is_asked_for_is_carried_out_once(scene: Scene) -> 
     assert await scene.events() == ["a", "b"]
 
 
+async def test_a_view_with_words_of_another_text_analysis_is_made_anew_once(scene: Scene) -> None:
+    await scene.append("a", "b")
+    await scene.view.begin(scene.log.identity, (0, 0), None, text_version=TEXT_VERSION + 1)
+    rebuilt = metrics.SPEED_REBUILDS._value.get()
+    for _ in range(2):
+        scene.start()
+        visible = await scene.caught_up()
+        await scene.stop()
+        assert visible.text_version == TEXT_VERSION
+        assert metrics.SPEED_REBUILDS._value.get() == rebuilt + 1
+    assert await scene.events() == ["a", "b"]
+
+
 async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -> None:
-    await scene.view.begin("another", (0, 0), None)
+    await scene.view.begin("another", (0, 0), None, text_version=1)
     with pytest.raises(Refused, match=r"belongs to log another.*bvw speed rebuild") as refusal:
         await scene.start()
     assert refusal.value.code == Exit.CONFIGURATION
@@ -238,7 +253,7 @@ async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -
 
 
 async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None:
-    await scene.view.begin(scene.log.identity, (0, 0), None)
+    await scene.view.begin(scene.log.identity, (0, 0), None, text_version=1)
     await scene.view.write([], (0, 5), (0, 0))
     with pytest.raises(Refused, match=r"stands at 0,5, beyond the log's end 0,0; .*speed rebuild"):
         await scene.start()

@@ -30,7 +30,9 @@ def serving(recording: Path, data: Path) -> Iterator[str]:
     """The address of a `bvw up` over the recording."""
     command = [sys.executable, "-m", "services.cli.main", "up", "--source", str(recording)]
     command += ["--data", str(data), "--port", "0", "--metrics-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 our own command
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             for line in process.stdout or ():
                 if found := re.search(r"Bots vs Wiki: (http://\S+)", line):

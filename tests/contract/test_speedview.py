@@ -382,7 +382,7 @@ async def test_a_scan_is_a_search_from_the_other_end(
     search: Search,
     data: st.DataObject,
 ) -> None:
-    await view.begin(LOG, START, None)
+    await view.begin(LOG, START, None, text_version=1)
     log, now = [], 1_000
     for offset, (partition, passed) in enumerate(times):
         now += passed
@@ -399,7 +399,7 @@ async def test_a_scan_is_exact_or_nothing(view: SpeedView) -> None:
     await view.write([at(0, 1), at(0, 6)], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.scan(Search(), START, (9, 8), limit=9)
-    await view.begin(LOG, (5, 0), None)
+    await view.begin(LOG, (5, 0), None, text_version=1)
     await view.write([at(0, 6)], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.scan(Search(), (4, 0), (8, 8), limit=9)
@@ -421,7 +421,7 @@ async def test_followers_hear_of_every_move_also_of_another_process(
                 expected = Visible(LOG, (offset + 1, 0), (1_000 + offset, 0), START)
                 assert await asyncio.gather(*coming) == [expected, expected]
             await view.write([], (9, 0), START)
-            await view.begin("log-2", START, (9, 9))
+            await view.begin("log-2", START, (9, 9), text_version=1)
             assert (await anext(own)).log == "log-2", "only the newest is told"
 
 
@@ -439,7 +439,7 @@ async def test_a_view_that_has_not_begun_is_waited_for(opener: Opener) -> None:
         coming = asyncio.create_task(anext(follower))
         await asyncio.sleep(0.05)
         assert not coming.done()
-        await fresh.begin(LOG, START, None)
+        await fresh.begin(LOG, START, None, text_version=1)
         assert await coming == Visible(LOG, START, START, START)
 
 

@@ -71,7 +71,7 @@ class Stores:
     async def open(self) -> None:
         self.log = await SqliteLog.open(self.path / "log", partitions=2, clock=self.clock)
         self.speed = await SqliteSpeedView.open(self.path / "speed")
-        await self.speed.begin(self.log.identity, (0, 0), None)
+        await self.speed.begin(self.log.identity, (0, 0), None, text_version=1)
 
     async def close(self) -> None:
         await self.log.close()
@@ -98,7 +98,7 @@ class Stores:
 
     async def lose_the_view(self) -> None:
         visible = await self.visible()
-        await self.speed.begin(self.log.identity, (0, 0), visible.positions)
+        await self.speed.begin(self.log.identity, (0, 0), visible.positions, text_version=1)
 
     async def visible(self) -> Visible:
         visible = await self.speed.visible()

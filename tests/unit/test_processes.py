@@ -143,7 +143,7 @@ async def test_readiness_names_a_collector_that_cannot_store(scene: Scene) -> No
     process = Process(scene.process().settings, replace(scene.stores, log=refusing))
     stop = asyncio.Event()
     async with Resources() as resources:
-        url = await process.open_api_for_tools(resources)
+        url = await process.open_api(resources, "made for a test")
         collecting = asyncio.create_task(process.collect(Listed(events(3)), stop))
         await asyncio.wait_for(refusing.failed.wait(), 10)
         async with client.connected(url) as api:

@@ -138,7 +138,7 @@ async def test_a_rebuild_repeats_nothing_and_loses_nothing(world: World, feed: S
     await come_in(world, *range(20))
     one = await feed.attach()
     before = one.reached
-    await world.speed.begin(world.log.identity, (0, 0), world.until)
+    await world.speed.begin(world.log.identity, (0, 0), world.until, text_version=1)
     back = await feed.attach(at=(0, 0))  # waits until it is rebuilt
     await world.follow()
     expected = await come_in(world, *range(20, 30))

@@ -50,7 +50,7 @@ async def test_what_passes_is_what_a_search_finds(
     view: SqliteSpeedView, log: list[Indexed], search: Search
 ) -> None:
     log = [replace(one, terms=documents.search_terms(one.document.change)) for one in log]
-    await view.begin("log", START, None)
+    await view.begin("log", START, None, text_version=1)
     await view.write(log, END, START)
     everything = await view.scan(Search(), START, END, limit=1000)
     assert len(everything) == len(winners(log))
@@ -63,7 +63,7 @@ async def test_words_are_found_in_title_comment_and_user_alike(
 ) -> None:
     fields = ({"title": text}, {"comment": text}, {"user": text}, {"title": "Lisboa"})
     log = [at(0, offset, "", 0, **given) for offset, given in enumerate(fields)]
-    await view.begin("log", START, None)
+    await view.begin("log", START, None, text_version=1)
     await view.write(log, END, START)
     search = Search(terms=tuple(search_terms(text)))
     everything = await view.scan(Search(), START, END, limit=9)

@@ -144,7 +144,7 @@ async def test_a_view_that_has_not_begun_is_unavailable(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.serving.feed.feed._BEGIN_WITHIN", 0.01)
-    await world.speed.begin("another log", (0, 0), None)
+    await world.speed.begin("another log", (0, 0), None, text_version=1)
     async with world.served() as client, client.get(PATH) as response:
         assert response.status == 503
         assert response.headers["Retry-After"]

@@ -24,8 +24,9 @@ from services.shared.batchview.port import BatchView
 from services.shared.cache.embedded import MemoryCache
 from services.shared.cache.port import Cache
 from services.shared.decode import LARGEST_EVENT
+from services.shared.fit import Parts, Taken
 from services.shared.lake.embedded import IcebergLake
-from services.shared.lake.port import Lake
+from services.shared.lake.port import RAW, Lake
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import EventLog
 from services.shared.runtime import datadir
@@ -43,6 +44,11 @@ WIKIMEDIA: Final = "https://stream.wikimedia.org/v2/stream/recentchange"
 REACHED_WITHIN: Final = 5.0
 HOW_TO: Final = "make up CONTACT=you@example.org"
 REAL_ONES: Final = f"Real changes, as they are made: {HOW_TO}"
+LOG: Final = "log.sqlite"
+SPEED: Final = "speed.sqlite"
+BATCH: Final = "batch.sqlite"
+LAKE: Final = "lake"
+"""The parts of a data directory."""
 _SEED: Final = 1
 _LAST: Final = "last.json"
 
@@ -99,7 +105,7 @@ async def chosen(settings: Settings) -> Chosen:
         return await asyncio.to_thread(_named, source)
     if not settings.contact:
         return Chosen(DEMO, REAL_ONES)
-    if not await asyncio.to_thread((_path(settings, LIVE) / "log.sqlite").exists):
+    if not await asyncio.to_thread((_path(settings, LIVE) / LOG).exists):
         options = _stream(settings, WIKIMEDIA)
         why = await sse.unreachable(options, SystemClock(), within=REACHED_WITHIN)
         if why is not None:
@@ -119,14 +125,48 @@ def directory(settings: Settings, *, chosen: Chosen | None = None) -> DataDirect
 
     Tools choose none: theirs is the settings' one, or the directory used last.
     """
-    source = None if settings.source == AUTO else settings.source
-    named = chosen.source if chosen else source
-    if named is not None:
-        path = _path(settings, named)
-    else:
-        path = settings.data_dir if _given(settings) else _last(settings)
+    named = chosen.source if chosen else _asked(settings)
+    path = _path(settings, named) if named is not None else place(settings)
     content = chosen.content if chosen else ""
     return datadir.open_directory(path, source=named, content=content, create=chosen is not None)
+
+
+def place(settings: Settings) -> Path:
+    """Where the directory of a tool is; maybe there is none, or none that it could open."""
+    if (named := _asked(settings)) is not None:
+        return _path(settings, named)
+    return settings.data_dir if _given(settings) else _last(settings)
+
+
+def place_for(settings: Settings, source: str) -> Path:
+    """Where data of this source is to be, if nobody gives another place."""
+    return _path(settings, source)
+
+
+async def parts(path: Path) -> Parts | None:
+    """Where the parts of a directory stand, without making one that is missing; None without a log."""
+    clock = SystemClock()
+    async with Resources() as resources:
+        if not (path / LOG).exists():
+            return None
+        log = await SqliteLog.open(path / LOG, clock=clock)
+        resources.on_close("log", log.close)
+        current, visible, taken = None, None, None
+        if (path / BATCH).exists():
+            batch = await SqliteBatchView.open(path / BATCH, clock)
+            resources.on_close("batch view", batch.close)
+            current = await batch.current()
+        if (path / SPEED).exists():
+            speed = await SqliteSpeedView.open(path / SPEED)
+            resources.on_close("speed view", speed.close)
+            visible = await speed.visible()
+        if (path / LAKE).exists():
+            lake = await IcebergLake.open(path / LAKE, clock)
+            resources.on_close("lake", lake.close)
+            if (owner := await lake.identity()) is not None:
+                taken = Taken(owner, (await lake.horizon(RAW)).positions)
+        start, end, time = await log.start(), await log.stable_end(), await log.time()
+        return Parts(log.identity, start, end, time, current, visible, taken)
 
 
 async def stores(
@@ -135,13 +175,11 @@ async def stores(
     """Open every store of a data directory; which one, see `directory`."""
     clock = SystemClock()
     found = await asyncio.to_thread(directory, settings, chosen=chosen)
-    log = await SqliteLog.open(
-        found.path / "log.sqlite", partitions=settings.partitions, clock=clock
-    )
+    log = await SqliteLog.open(found.path / LOG, partitions=settings.partitions, clock=clock)
     resources.on_close("log", log.close)
-    speed = await SqliteSpeedView.open(found.path / "speed.sqlite")
+    speed = await SqliteSpeedView.open(found.path / SPEED)
     resources.on_close("speed view", speed.close)
-    batch = await SqliteBatchView.open(found.path / "batch.sqlite", clock)
+    batch = await SqliteBatchView.open(found.path / BATCH, clock)
     resources.on_close("batch view", batch.close)
     cache = MemoryCache()
     resources.on_close("cache", cache.close)
@@ -152,7 +190,7 @@ async def stores(
 async def log(settings: Settings) -> AsyncIterator[tuple[Path, EventLog]]:
     """The data directory and its log alone, for tools."""
     found = await asyncio.to_thread(directory, settings)
-    opened = await SqliteLog.open(found.path / "log.sqlite", clock=SystemClock())
+    opened = await SqliteLog.open(found.path / LOG, clock=SystemClock())
     try:
         yield found.path, opened
     finally:
@@ -207,6 +245,10 @@ def _stream(settings: Settings, url: str) -> sse.Options:
     )
 
 
+def _asked(settings: Settings) -> str | None:
+    return None if settings.source == AUTO else settings.source
+
+
 def _given(settings: Settings) -> bool:
     return settings.origin("data_dir") != settings_module.DEFAULT
 
@@ -222,7 +264,7 @@ def _once(resources: Resources, path: Path, clock: Clock) -> Callable[[], Awaita
     async def lake() -> Lake:
         async with opening:
             if not opened:
-                made = await IcebergLake.open(path / "lake", clock)
+                made = await IcebergLake.open(path / LAKE, clock)
                 resources.on_close("lake", made.close)
                 opened.append(made)
         return opened[0]

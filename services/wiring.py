@@ -19,6 +19,7 @@ from services.collector.source.port import Source
 from services.collector.source.recorded import Recorded
 from services.collector.source.sse import Sse
 from services.collector.source.synthetic import Synthetic
+from services.shared.batchview import embedded as embedded_batchview
 from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.batchview.port import BatchView
 from services.shared.cache.embedded import MemoryCache
@@ -27,6 +28,7 @@ from services.shared.decode import LARGEST_EVENT
 from services.shared.fit import Parts, Taken
 from services.shared.lake.embedded import IcebergLake
 from services.shared.lake.port import RAW, Lake
+from services.shared.log import embedded as embedded_log
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import EventLog
 from services.shared.runtime import datadir
@@ -36,6 +38,7 @@ from services.shared.runtime.datadir import DEMO, LIVE, DataDirectory
 from services.shared.runtime.exits import Refused
 from services.shared.runtime.lifecycle import Resources
 from services.shared.runtime.settings import Settings
+from services.shared.speedview import embedded as embedded_speedview
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import SpeedView
 
@@ -106,11 +109,16 @@ async def chosen(settings: Settings) -> Chosen:
     if not settings.contact:
         return Chosen(DEMO, REAL_ONES)
     if not await asyncio.to_thread((_path(settings, LIVE) / LOG).exists):
-        options = _stream(settings, WIKIMEDIA)
-        why = await sse.unreachable(options, SystemClock(), within=REACHED_WITHIN)
+        why = await unreachable(settings, LIVE)
         if why is not None:
             return Chosen(DEMO, f"The live stream can't be reached now: {why}. Start again later.")
     return Chosen(LIVE)
+
+
+async def unreachable(settings: Settings, source: str) -> str | None:
+    """Why a stream can't be had now; None if it can."""
+    options = _stream(settings, source)
+    return await sse.unreachable(options, SystemClock(), within=REACHED_WITHIN)
 
 
 def _named(source: str) -> Chosen:
@@ -143,28 +151,45 @@ def place_for(settings: Settings, source: str) -> Path:
     return _path(settings, source)
 
 
+def copy(part: str, source: Path, target: Path, *, log: str | None, earlier: Path | None) -> None:
+    """A part of a data directory as it is at one moment, whoever writes it; see `keeping.copying`."""
+    if part == LAKE:
+        from services.shared.lake import settle
+
+        lake = earlier and earlier / LAKE
+        settle.copy(source / LAKE, target / LAKE, earlier=lake, log=log)
+        return
+    database = {
+        BATCH: embedded_batchview.copy,
+        SPEED: embedded_speedview.copy,
+        LOG: embedded_log.copy,
+    }
+    database[part](source / part, target / part, log)
+
+
 async def parts(path: Path) -> Parts | None:
     """Where the parts of a directory stand, without making one that is missing; None without a log."""
-    clock = SystemClock()
+    there = await asyncio.to_thread(lambda: {part.name for part in path.iterdir()})
+    if LOG not in there:
+        return None
+    clock, current, visible, taken = SystemClock(), None, None, None
     async with Resources() as resources:
-        if not (path / LOG).exists():
-            return None
-        log = await SqliteLog.open(path / LOG, clock=clock)
-        resources.on_close("log", log.close)
-        current, visible, taken = None, None, None
-        if (path / BATCH).exists():
+        if BATCH in there:
             batch = await SqliteBatchView.open(path / BATCH, clock)
             resources.on_close("batch view", batch.close)
             current = await batch.current()
-        if (path / SPEED).exists():
+        if SPEED in there:
             speed = await SqliteSpeedView.open(path / SPEED)
             resources.on_close("speed view", speed.close)
             visible = await speed.visible()
-        if (path / LAKE).exists():
+        if LAKE in there:
             lake = await IcebergLake.open(path / LAKE, clock)
             resources.on_close("lake", lake.close)
             if (owner := await lake.identity()) is not None:
                 taken = Taken(owner, (await lake.horizon(RAW)).positions)
+        # Last, so that nothing that is appended meanwhile lets a part seem beyond its end.
+        log = await SqliteLog.open(path / LOG, clock=clock)
+        resources.on_close("log", log.close)
         start, end, time = await log.start(), await log.stable_end(), await log.time()
         return Parts(log.identity, start, end, time, current, visible, taken)
 
@@ -207,7 +232,7 @@ async def source(settings: Settings, found: Stores, *, events: int | None = None
     if events is not None:
         raise Refused("--events limits the simulator; a recording ends by itself")
     if datadir.is_stream(name):
-        options = _stream(settings, WIKIMEDIA if name == LIVE else name)
+        options = _stream(settings, name)
         pacing = Pacing(settings.reconnect_wait, settings.reconnect_longest)
         return Sse(options, found.clock, pacing=pacing)
     largest = int(settings.largest_event)
@@ -234,9 +259,9 @@ def _safe(url: str) -> bool:
     return parts.scheme.lower() == "https" or "." not in host or host.startswith("127.")
 
 
-def _stream(settings: Settings, url: str) -> sse.Options:
+def _stream(settings: Settings, source: str) -> sse.Options:
     return sse.Options(
-        url=url,
+        url=WIKIMEDIA if source == LIVE else source,
         contact=settings.contact,
         overlap=settings.resume_overlap,
         watchdog=settings.stream_watchdog,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -63,10 +64,10 @@ def of_lake(taken: Taken, log: str, end: Vector) -> str | None:
 def of_speed(visible: Visible, log: str, end: Vector, directory: Path) -> str | None:
     way_out = f"bvw speed rebuild --data {shlex.quote(str(directory))} makes it anew from the log"
     if visible.log != log:
-        return f"the speed view belongs to log {visible.log}, not to {log}: {way_out}"
+        return f"the speed view belongs to log {visible.log}, not to {log}; {way_out}"
     if not reaches(end, visible.positions):
         return (
-            f"the speed view stands at {visible.positions}, beyond the log's end {end}: {way_out}"
+            f"the speed view stands at {visible.positions}, beyond the log's end {end}; {way_out}"
         )
     return None
 
@@ -91,3 +92,10 @@ def missed(parts: Parts) -> str | None:
     if parts.batch and parts.speed and not reaches(parts.batch.horizon, parts.speed.floor):
         return f"the speed view begins at {parts.speed.floor}, after {parts.batch.horizon}"
     return None
+
+
+def told(parts: Parts) -> str:
+    """How far a directory has come, for people."""
+    at = datetime.fromtimestamp(parts.time / 1000, UTC).isoformat(timespec="seconds")
+    counted = f"generation {parts.batch.number}" if parts.batch else "no batch view"
+    return f"all up to {at}, position {parts.end} of log {parts.log}, {counted}"

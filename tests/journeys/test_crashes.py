@@ -27,6 +27,7 @@ from tests.journeys import harness
 
 SCENES = {
     "collector.replay-appended",
+    "keeping.part-copied",
     "keeping.step-taken",
     "lake.ids-kept",
     "lake.in-sweep",

@@ -29,7 +29,7 @@ from services.shared.domain.views import (
     Registers,
     Rows,
 )
-from services.shared.runtime import crash
+from services.shared.runtime import crash, database
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.database import Connection, Database
 
@@ -330,6 +330,16 @@ def _sums(
     if "minute" in query.view.keys:
         within += f" AND minute >= {int(generation.minutes_from)}"
     return sql.sums(query, query.view.name, within)
+
+
+_BELONG: Final = (
+    "UPDATE generations SET body = CAST(json_set(CAST(body AS TEXT), '$.log', ?) AS BLOB)"
+)
+
+
+def copy(source: Path, target: Path, log: str | None = None) -> None:
+    """The view as it is at one moment, while others write; `log` lets the copy belong to another."""
+    database.copy(source, target, *([(_BELONG, (log,))] if log else ()))
 
 
 if TYPE_CHECKING:

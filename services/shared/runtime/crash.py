@@ -31,6 +31,7 @@ POINTS: dict[str, str] = {
     "collector.before-append": "a batch of events is about to be appended",
     "collector.frame-read": "a frame of the source is read, but not parsed",
     "collector.replay-appended": "dead letters are replayed into the log, but not yet removed",
+    "keeping.part-copied": "a part of a backup or a restore is copied, others are not",
     "keeping.step-taken": "a step of a migration is taken, but the format is not written yet",
     "lake.before-commit": "a lake table's files are written, but the catalogue does not name them",
     "lake.committed": "a lake table is committed, but its caller does not know yet",

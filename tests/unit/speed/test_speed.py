@@ -241,7 +241,7 @@ async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None
     await scene.view.begin(scene.log.identity, (0, 0), None)
     await scene.view.write([], (0, 5), (0, 0))
     with pytest.raises(
-        Refused, match=r"stands at \(0, 5\), beyond the log's end \(0, 0\): .*speed rebuild"
+        Refused, match=r"stands at \(0, 5\), beyond the log's end \(0, 0\); .*speed rebuild"
     ):
         await scene.start()
 

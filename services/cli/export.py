@@ -45,7 +45,8 @@ def command(
         str | None, typer.Option(help="A token `at` of the API: the rows as they stand there.")
     ] = None,
     allow: Annotated[
-        str | None, typer.Option(help="partial: what there is, where a layer is missing.")
+        Literal["partial"] | None,
+        typer.Option(help="Take what there is, where a layer is missing."),
     ] = None,
 ) -> None:
     """Write every row of edits, pages or words, exactly and as of one moment."""

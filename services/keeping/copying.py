@@ -16,6 +16,7 @@ same positions to different events; so a token or a view of the one must mean no
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,11 @@ def described(source: Path) -> Description:
     description.check(source, told)
     if not (source / LOG).exists():
         raise Refused(f"{source}: has no log yet, so there is nothing to copy; start it first")
+    if not os.access(source, os.W_OK):
+        raise Refused(
+            f"{source}: can't be written to, which its databases need even to be read; copy it to where"
+            " they can, and name that place"
+        )
     return told
 
 

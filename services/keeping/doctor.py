@@ -85,9 +85,9 @@ def _disk(settings: Settings, place: Path) -> Check:
     if free < LEAST_FREE:
         return Check("disk", "fail", said, "bvw up --data DIR with a DIR on a larger disk")
     if used > settings.disk_warn_ratio * budget:
-        return Check("disk", "warn", said, f"bvw up --set disk_budget={_gb(2 * budget)}")
+        return Check("disk", "warn", said, f"bvw up --set disk_budget={2 * budget}B")
     if free + used < budget:
-        fix = f"bvw up --set disk_budget={_gb(free + used)}"
+        fix = f"bvw up --set disk_budget={(free + used) // 1_000_000}MB"
         return Check("disk", "warn", f"{said}: the disk is full before", fix)
     return Check("disk", "ok", said)
 

@@ -150,3 +150,12 @@ async def test_what_can_not_be_copied_is_refused_with_the_way_out(
     with pytest.raises(Refused, match="has no log yet"):
         await backup(old, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+async def test_what_can_not_even_be_read_is_refused(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)  # as on a read-only medium
+    with pytest.raises(Refused, match="can't be written to"):
+        await restore(product.data, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

@@ -25,9 +25,11 @@ from services.collector import collect as collecting
 from services.collector import progress, replay, reporting, upkeep
 from services.collector.filters import Filters
 from services.collector.source.port import Reporting, Source
+from services.shared import fit
 from services.shared.batchview.port import Run
 from services.shared.domain import generation
 from services.shared.domain.positions import Vector, reaches
+from services.shared.fit import Parts
 from services.shared.lake import sweep
 from services.shared.runtime import datadir, lifecycle, metrics, roles
 from services.shared.runtime.exits import Refused
@@ -281,13 +283,15 @@ class Process:
     async def begin(self) -> None:
         """Generation 0, so that a new directory has a batch layer from its first moment.
 
-        Refuses a batch view that was not made from this log.
+        Refuses views that were not made from this log, or from more of it than is there.
         """
         log, now = self.stores.log, round(self.stores.clock.now() * 1000)
         first = generation.first(log.identity, log.partitions, now)
-        current, end = await self.stores.batch.begin(first), await log.stable_end()
-        if odd := generation.misfit(current, log.identity, end):
-            raise Refused(f"{self.stores.path}: {odd}: {generation.WAY_OUT}")
+        current, visible = await self.stores.batch.begin(first), await self.stores.speed.visible()
+        end = await log.stable_end()
+        parts = Parts(log.identity, end, end, now, current, visible, None)
+        if odd := next(fit.misfits(parts, self.stores.path), None):
+            raise Refused(f"{self.stores.path}: {odd}")
 
 
 def _used(data: Path) -> dict[str, int]:

@@ -19,13 +19,16 @@ from services.collector.source.port import Source
 from services.collector.source.recorded import Recorded
 from services.collector.source.sse import Sse
 from services.collector.source.synthetic import Synthetic
+from services.shared.batchview import embedded as embedded_batchview
 from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.batchview.port import BatchView
 from services.shared.cache.embedded import MemoryCache
 from services.shared.cache.port import Cache
 from services.shared.decode import LARGEST_EVENT
+from services.shared.fit import Parts, Taken
 from services.shared.lake.embedded import IcebergLake
-from services.shared.lake.port import Lake
+from services.shared.lake.port import RAW, Lake
+from services.shared.log import embedded as embedded_log
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import EventLog
 from services.shared.runtime import datadir
@@ -35,6 +38,7 @@ from services.shared.runtime.datadir import DEMO, LIVE, DataDirectory
 from services.shared.runtime.exits import Refused
 from services.shared.runtime.lifecycle import Resources
 from services.shared.runtime.settings import Settings
+from services.shared.speedview import embedded as embedded_speedview
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import SpeedView
 
@@ -43,6 +47,11 @@ WIKIMEDIA: Final = "https://stream.wikimedia.org/v2/stream/recentchange"
 REACHED_WITHIN: Final = 5.0
 HOW_TO: Final = "make up CONTACT=you@example.org"
 REAL_ONES: Final = f"Real changes, as they are made: {HOW_TO}"
+LOG: Final = "log.sqlite"
+SPEED: Final = "speed.sqlite"
+BATCH: Final = "batch.sqlite"
+LAKE: Final = "lake"
+"""The parts of a data directory."""
 _SEED: Final = 1
 _LAST: Final = "last.json"
 
@@ -99,12 +108,17 @@ async def chosen(settings: Settings) -> Chosen:
         return await asyncio.to_thread(_named, source)
     if not settings.contact:
         return Chosen(DEMO, REAL_ONES)
-    if not await asyncio.to_thread((_path(settings, LIVE) / "log.sqlite").exists):
-        options = _stream(settings, WIKIMEDIA)
-        why = await sse.unreachable(options, SystemClock(), within=REACHED_WITHIN)
+    if not await asyncio.to_thread((_path(settings, LIVE) / LOG).exists):
+        why = await unreachable(settings, LIVE)
         if why is not None:
             return Chosen(DEMO, f"The live stream can't be reached now: {why}. Start again later.")
     return Chosen(LIVE)
+
+
+async def unreachable(settings: Settings, source: str) -> str | None:
+    """Why a stream can't be had now; None if it can."""
+    options = _stream(settings, source)
+    return await sse.unreachable(options, SystemClock(), within=REACHED_WITHIN)
 
 
 def _named(source: str) -> Chosen:
@@ -119,14 +133,65 @@ def directory(settings: Settings, *, chosen: Chosen | None = None) -> DataDirect
 
     Tools choose none: theirs is the settings' one, or the directory used last.
     """
-    source = None if settings.source == AUTO else settings.source
-    named = chosen.source if chosen else source
-    if named is not None:
-        path = _path(settings, named)
-    else:
-        path = settings.data_dir if _given(settings) else _last(settings)
+    named = chosen.source if chosen else _asked(settings)
+    path = _path(settings, named) if named is not None else place(settings)
     content = chosen.content if chosen else ""
     return datadir.open_directory(path, source=named, content=content, create=chosen is not None)
+
+
+def place(settings: Settings) -> Path:
+    """Where the directory of a tool is; maybe there is none, or none that it could open."""
+    if (named := _asked(settings)) is not None:
+        return _path(settings, named)
+    return settings.data_dir if _given(settings) else _last(settings)
+
+
+def place_for(settings: Settings, source: str) -> Path:
+    """Where data of this source is to be, if nobody gives another place."""
+    return _path(settings, source)
+
+
+def copy(part: str, source: Path, target: Path, *, log: str | None, earlier: Path | None) -> None:
+    """A part of a data directory as it is at one moment, whoever writes it; see `keeping.copying`."""
+    if part == LAKE:
+        from services.shared.lake import settle
+
+        lake = earlier and earlier / LAKE
+        settle.copy(source / LAKE, target / LAKE, earlier=lake, log=log)
+        return
+    database = {
+        BATCH: embedded_batchview.copy,
+        SPEED: embedded_speedview.copy,
+        LOG: embedded_log.copy,
+    }
+    database[part](source / part, target / part, log)
+
+
+async def parts(path: Path) -> Parts | None:
+    """Where the parts of a directory stand, without making one that is missing; None without a log."""
+    there = await asyncio.to_thread(lambda: {part.name for part in path.iterdir()})
+    if LOG not in there:
+        return None
+    clock, current, visible, taken = SystemClock(), None, None, None
+    async with Resources() as resources:
+        if BATCH in there:
+            batch = await SqliteBatchView.open(path / BATCH, clock)
+            resources.on_close("batch view", batch.close)
+            current = await batch.current()
+        if SPEED in there:
+            speed = await SqliteSpeedView.open(path / SPEED)
+            resources.on_close("speed view", speed.close)
+            visible = await speed.visible()
+        if LAKE in there:
+            lake = await IcebergLake.open(path / LAKE, clock)
+            resources.on_close("lake", lake.close)
+            if (owner := await lake.identity()) is not None:
+                taken = Taken(owner, (await lake.horizon(RAW)).positions)
+        # Last, so that nothing that is appended meanwhile lets a part seem beyond its end.
+        log = await SqliteLog.open(path / LOG, clock=clock)
+        resources.on_close("log", log.close)
+        start, end, time = await log.start(), await log.stable_end(), await log.time()
+        return Parts(log.identity, start, end, time, current, visible, taken)
 
 
 async def stores(
@@ -135,13 +200,11 @@ async def stores(
     """Open every store of a data directory; which one, see `directory`."""
     clock = SystemClock()
     found = await asyncio.to_thread(directory, settings, chosen=chosen)
-    log = await SqliteLog.open(
-        found.path / "log.sqlite", partitions=settings.partitions, clock=clock
-    )
+    log = await SqliteLog.open(found.path / LOG, partitions=settings.partitions, clock=clock)
     resources.on_close("log", log.close)
-    speed = await SqliteSpeedView.open(found.path / "speed.sqlite")
+    speed = await SqliteSpeedView.open(found.path / SPEED)
     resources.on_close("speed view", speed.close)
-    batch = await SqliteBatchView.open(found.path / "batch.sqlite", clock)
+    batch = await SqliteBatchView.open(found.path / BATCH, clock)
     resources.on_close("batch view", batch.close)
     cache = MemoryCache()
     resources.on_close("cache", cache.close)
@@ -152,7 +215,7 @@ async def stores(
 async def log(settings: Settings) -> AsyncIterator[tuple[Path, EventLog]]:
     """The data directory and its log alone, for tools."""
     found = await asyncio.to_thread(directory, settings)
-    opened = await SqliteLog.open(found.path / "log.sqlite", clock=SystemClock())
+    opened = await SqliteLog.open(found.path / LOG, clock=SystemClock())
     try:
         yield found.path, opened
     finally:
@@ -169,7 +232,7 @@ async def source(settings: Settings, found: Stores, *, events: int | None = None
     if events is not None:
         raise Refused("--events limits the simulator; a recording ends by itself")
     if datadir.is_stream(name):
-        options = _stream(settings, WIKIMEDIA if name == LIVE else name)
+        options = _stream(settings, name)
         pacing = Pacing(settings.reconnect_wait, settings.reconnect_longest)
         return Sse(options, found.clock, pacing=pacing)
     largest = int(settings.largest_event)
@@ -196,15 +259,19 @@ def _safe(url: str) -> bool:
     return parts.scheme.lower() == "https" or "." not in host or host.startswith("127.")
 
 
-def _stream(settings: Settings, url: str) -> sse.Options:
+def _stream(settings: Settings, source: str) -> sse.Options:
     return sse.Options(
-        url=url,
+        url=WIKIMEDIA if source == LIVE else source,
         contact=settings.contact,
         overlap=settings.resume_overlap,
         watchdog=settings.stream_watchdog,
         canary_alarm=settings.canary_alarm,
         largest=int(settings.largest_event),
     )
+
+
+def _asked(settings: Settings) -> str | None:
+    return None if settings.source == AUTO else settings.source
 
 
 def _given(settings: Settings) -> bool:
@@ -222,7 +289,7 @@ def _once(resources: Resources, path: Path, clock: Clock) -> Callable[[], Awaita
     async def lake() -> Lake:
         async with opening:
             if not opened:
-                made = await IcebergLake.open(path / "lake", clock)
+                made = await IcebergLake.open(path / LAKE, clock)
                 resources.on_close("lake", made.close)
                 opened.append(made)
         return opened[0]

@@ -16,10 +16,11 @@ import structlog
 
 from services.batch import expire, memory, publish, rebuild, steps, topics
 from services.batch.work import Options, Skipped, Stopped, Work, running
+from services.shared import fit
 from services.shared.batchview.port import BatchView, Run, Step
-from services.shared.domain import generation
 from services.shared.domain.generation import Generation, first
-from services.shared.domain.positions import reaches, zero
+from services.shared.domain.positions import zero
+from services.shared.fit import Taken
 from services.shared.lake.port import RAW, Horizon, Lake
 from services.shared.log.port import EventLog
 from services.shared.runtime import metrics
@@ -105,20 +106,16 @@ async def _begun(log: EventLog, lake: Lake, batchview: BatchView, clock: Clock) 
     start = zero(log.partitions)
     base = await batchview.begin(first(log.identity, log.partitions, round(clock.now() * 1000)))
     end = await log.stable_end()
-    if odd := generation.misfit(base, log.identity, end):
-        raise _misfit(odd)
+    if odd := fit.of_batch(base, log.identity, end):
+        raise Refused(odd)
     try:
         await lake.begin(log.identity, Horizon(start, start))
     except ValueError as error:
-        raise _misfit(str(error)) from error
+        raise Refused(f"{error}: {fit.RESTORE}") from error
     at = (await lake.horizon(RAW)).positions
-    if not reaches(end, at):
-        raise _misfit(f"the lake's horizon {at} is beyond the log's end {end}")
+    if odd := fit.of_lake(Taken(log.identity, at), log.identity, end):
+        raise Refused(odd)
     return base
-
-
-def _misfit(what: str) -> Refused:
-    return Refused(f"{what}: {generation.WAY_OUT}")
 
 
 async def _close_dead_runs(work: Work) -> None:

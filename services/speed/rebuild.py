@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from services.shared import fit
 from services.shared.batchview.port import BatchView
 from services.shared.domain.positions import Vector, lower, reaches, upper
 from services.shared.log.port import EventLog
@@ -25,27 +26,20 @@ from services.shared.speedview.port import SpeedView
 from services.shared.text import TEXT_VERSION
 
 _NAME: Final = "speed-rebuild"
-_WAY_OUT: Final = "run: bvw speed rebuild"
 
 _log = structlog.get_logger(__name__)
 
 
-async def reconcile(log: EventLog, view: SpeedView, batchview: BatchView, window_ms: int) -> None:
+async def reconcile(
+    log: EventLog, view: SpeedView, batchview: BatchView, window_ms: int, directory: Path
+) -> None:
     """Make sure that the view can follow the log. Raises `Refused` where a person must decide."""
     visible = await view.visible()
     if visible is None:
         await begin(log, view, batchview, window_ms, why="missing")
         return
-    if visible.log != log.identity:
-        raise Refused(
-            f"the speed view belongs to log {visible.log}, the log is {log.identity}; {_WAY_OUT}"
-        )
-    end = await log.stable_end()
-    if not reaches(end, visible.positions):
-        raise Refused(
-            f"the speed view stands at {_shown(visible.positions)}, beyond the log's end"
-            f" {_shown(end)}; {_WAY_OUT}"
-        )
+    if odd := fit.of_speed(visible, log.identity, await log.stable_end(), directory):
+        raise Refused(odd)
     if visible.text_version != TEXT_VERSION:
         await begin(log, view, batchview, window_ms, why="text analysis of another version")
 

@@ -60,7 +60,7 @@ async def run(
     if await asyncio.to_thread(rebuild.requested, directory):
         await rebuild.carry_out(log, view, batchview, window_ms, directory, why="requested")
     else:
-        await rebuild.reconcile(log, view, batchview, window_ms)
+        await rebuild.reconcile(log, view, batchview, window_ms, directory)
     while not stop.is_set():
         session = _Session(log, view, batchview, settings, clock, directory, until)
         await session.run(stop)

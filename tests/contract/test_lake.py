@@ -66,10 +66,12 @@ async def test_a_lake_begins_where_it_is_told(lake: Lake) -> None:
     assert [await lake.horizon(table) for table in TABLES] == [at(0, 0)] * 3
     assert await lake.days() == []
     assert await lake.expired() == []
+    assert await lake.identity() == LOG
 
 
 async def test_a_lake_that_has_not_begun_holds_nothing(opener: Opener) -> None:
     lake = await opener()
+    assert await lake.identity() is None
     assert await lake.days() == []
     assert await lake.expired() == []
     assert await held(lake, RAW) == await held(lake, RAW, Span((0, 0), (9, 9))) == []

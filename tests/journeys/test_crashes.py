@@ -27,11 +27,14 @@ from tests.journeys import harness
 
 SCENES = {
     "collector.replay-appended",
+    "keeping.part-copied",
+    "keeping.step-taken",
     "lake.ids-kept",
     "lake.in-sweep",
+    "lake.settling",
     "speed.rebuild-begun",
 }
-"""Points that a stream alone does not lead to; each has its scene below."""
+"""Points that a stream alone does not lead to; each has its scene below, or with those who keep a directory."""
 GROUPS = {
     "collecting and indexing": ("collector.", "speed."),
     "keeping and publishing": ("batchview.", "log."),
@@ -74,7 +77,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
 def test_every_point_has_its_death() -> None:
     started = tuple(prefix for prefixes in GROUPS.values() for prefix in prefixes)
     assert set(crash.POINTS) >= SCENES
-    assert [point for point in crash.POINTS if not point.startswith(started)] == []
+    assert [p for p in crash.POINTS if not p.startswith(started) and p not in SCENES] == []
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -191,5 +194,5 @@ def _lost_long_ago(data: Path) -> list[Path]:
     """The lake's files that nothing refers to, as if they had been found an hour ago."""
     noted = data / "lake" / "condemned.json"
     since = json.loads(noted.read_bytes())
-    noted.write_text(json.dumps({path: at - 3_600_000 for path, at in since.items()}))
-    return [Path(path) for path in since]
+    noted.write_text(json.dumps({place: at - 3_600_000 for place, at in since.items()}))
+    return [data / "lake" / place for place in since]

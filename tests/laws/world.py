@@ -80,15 +80,15 @@ class World:
     ticks: int = 0
 
     async def open(self) -> None:
-        self.log = await SqliteLog.open(self.path / "log", partitions=2, clock=self.clock)
-        self.speed = await SqliteSpeedView.open(self.path / "speed")
-        self.batch = await SqliteBatchView.open(self.path / "batch", self.clock)
+        self.log = await SqliteLog.open(self.path / "log.sqlite", partitions=2, clock=self.clock)
+        self.speed = await SqliteSpeedView.open(self.path / "speed.sqlite")
+        self.batch = await SqliteBatchView.open(self.path / "batch.sqlite", self.clock)
         self.lake = await IcebergLake.open(self.path / "lake", self.clock)
         self.cache = MemoryCache()
         self.answers = Answers(self.speed, self.batch, self.cache)
         now = round(self.clock.now() * 1000)
         await self.batch.begin(generation.first(self.log.identity, self.log.partitions, now))
-        await rebuild.reconcile(self.log, self.speed, self.batch, WINDOW_MS)
+        await rebuild.reconcile(self.log, self.speed, self.batch, WINDOW_MS, self.path)
 
     async def close(self) -> None:
         for store in (self.log, self.speed, self.batch, self.lake):

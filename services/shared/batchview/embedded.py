@@ -30,7 +30,7 @@ from services.shared.domain.views import (
     Registers,
     Rows,
 )
-from services.shared.runtime import crash
+from services.shared.runtime import crash, database
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.database import Connection, Database
 
@@ -372,6 +372,16 @@ def _sums(
         within += f" AND minute >= {int(generation.minutes_from)}"
     source = maps.source(connection, query.view, generation.topic_map)
     return sql.sums(query, source, within)
+
+
+_BELONG: Final = (
+    "UPDATE generations SET body = CAST(json_set(CAST(body AS TEXT), '$.log', ?) AS BLOB)"
+)
+
+
+def copy(source: Path, target: Path, log: str | None = None) -> None:
+    """The view as it is at one moment, while others write; `log` lets the copy belong to another."""
+    database.copy(source, target, *([(_BELONG, (log,))] if log else ()))
 
 
 if TYPE_CHECKING:

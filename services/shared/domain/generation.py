@@ -5,15 +5,8 @@ the log's start to its horizon without overlap or gap; it is published by one co
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from services.shared.domain.positions import Vector, reaches, zero
-
-WAY_OUT: Final = (
-    "the log has been replaced or cut; put the log back that they were made from, or start anew"
-    " with another --data"
-)
-"""What to do about a `misfit`."""
 
 
 @dataclass(frozen=True, slots=True)

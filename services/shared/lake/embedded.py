@@ -51,6 +51,9 @@ class IcebergLake:
     async def begin(self, identity: str, horizon: Horizon) -> None:
         await self._do(lambda: self._warehouse.begin(identity, horizon))
 
+    async def identity(self) -> str | None:
+        return await self._do(self._warehouse.identity)
+
     async def horizon(self, table: str) -> Horizon:
         return await self._do(lambda: self._warehouse.horizon(table))
 

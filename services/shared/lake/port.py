@@ -59,6 +59,10 @@ class Lake(Protocol):
         """Create what is missing. Raises ValueError if the lake belongs to another log."""
         ...
 
+    async def identity(self) -> str | None:
+        """The log that the lake is bound to; None for one that has not begun."""
+        ...
+
     async def horizon(self, table: str) -> Horizon: ...
 
     async def append(self, table: str, rows: "pa.Table", since: Vector, until: Horizon) -> None:

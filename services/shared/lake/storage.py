@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 def sync(path: Path) -> None:
     """Make a file that has been written, and its name, durable."""
     for each in (path, path.parent):
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_one(each)
+
+
+def sync_one(path: Path) -> None:
+    """The same for a file alone, or for the names in a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class LocalFileIO(FileIO):

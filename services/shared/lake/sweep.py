@@ -3,7 +3,8 @@
 A file is first condemned, and removed at a later sweep when it has been so for the grace time: a
 reader that has started keeps reading what it found, and a file whose commit is still under way
 is not taken from it. What is condemned since when is kept in a file beside the catalogue, so that
-short-lived processes get there too; if that file is lost, the grace time starts anew.
+short-lived processes get there too; if that file is lost, the grace time starts anew. It names files by
+their place in the lake, so that a lake that has been moved still knows them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ GRACE_MS: Final = 15 * 60 * 1000
 EVERY_MS: Final = 5 * 60 * 1000
 """A process need not sweep more often than this."""
 
-_CONDEMNED: Final = "condemned.json"
+CONDEMNED: Final = "condemned.json"
 _TABLE_DEPTH: Final = 2  # namespace, table
 
 
@@ -40,9 +41,10 @@ def files(root: Path) -> dict[str, int]:
 def condemned(root: Path) -> dict[str, int]:
     """Path of every condemned file, with the time (ms since 1970) since when it is."""
     try:
-        return dict(json.loads((root / _CONDEMNED).read_bytes()))
+        kept = dict(json.loads((root / CONDEMNED).read_bytes()))
     except (FileNotFoundError, ValueError):
         return {}
+    return {str(root / place): since for place, since in kept.items()}
 
 
 def waiting(root: Path) -> int:
@@ -71,6 +73,7 @@ def _due(since: dict[str, int], now: int) -> Iterator[str]:
 
 
 def _keep(root: Path, since: dict[str, int]) -> None:
-    fresh = root / f"{_CONDEMNED}.new"
-    fresh.write_text(json.dumps(since))
-    fresh.replace(root / _CONDEMNED)
+    places = {str(Path(path).relative_to(root)): time for path, time in since.items()}
+    fresh = root / f"{CONDEMNED}.new"
+    fresh.write_text(json.dumps(places))
+    fresh.replace(root / CONDEMNED)

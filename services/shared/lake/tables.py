@@ -13,11 +13,12 @@ anything: the horizon goes only with a snapshot, which for a range without rows 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
@@ -30,6 +31,8 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
 from pyiceberg.table import Transaction
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 from pyiceberg.transforms import IdentityTransform
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from services.shared.domain.positions import Span
 from services.shared.lake import schemas
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableUpdate
     from pyiceberg.types import PrimitiveType
 
+CATALOGUE: Final = "catalog.db"
 SNAPSHOTS_KEPT: Final = 4
 
 _LOG: Final = "bvw.log"
@@ -68,15 +72,19 @@ _PROPERTIES: Final = {
 
 
 class Tables:
-    """The catalogue in one directory: `catalog.db`, and a directory for every table."""
+    """The catalogue in one directory: `catalog.db`, and a directory for every table.
 
-    def __init__(self, root: Path) -> None:
+    One `in_memory` names nothing to anybody: metadata is made with it before it counts.
+    """
+
+    def __init__(self, root: Path, *, in_memory: bool = False) -> None:
         self.root = root.resolve()
         self.root.mkdir(parents=True, exist_ok=True)
+        file = ":memory:" if in_memory else f"{self.root}/{CATALOGUE}?timeout=30"
         self._catalog = SqlCatalog(
             "bvw",
             **{
-                "uri": f"sqlite:///{self.root}/catalog.db?timeout=30",
+                "uri": f"sqlite:///{file}",
                 "py-io-impl": "services.shared.lake.storage.LocalFileIO",
             },
         )
@@ -87,9 +95,9 @@ class Tables:
     def create(self, name: str) -> None:
         """Create a table, unless it is there."""
         self._catalog.create_namespace_if_not_exists(name.partition(".")[0])
-        if self._catalog.table_exists(name):
+        if self.find(name) is not None:
             return
-        columns, location = schemas.ARROW[name], str(self._directory(name))
+        columns, location = schemas.ARROW[name], str(self.directory(name))
         try:
             with (
                 self._catalog.create_table_transaction(
@@ -115,19 +123,48 @@ class Tables:
         except NoSuchTableError:
             return None
         except FileNotFoundError as error:
-            raise self._away(name, str(error.filename)) from None
-        if table.location() != str(self._directory(name)):
-            raise self._away(name, table.location())
+            raise self._unreadable(name, Path(error.filename)) from None
+        if table.location() != str(self.directory(name)):
+            raise self._unreadable(name, Path(table.location()))
         return table
 
-    def _away(self, name: str, where: str) -> Refused:
+    def _unreadable(self, name: str, where: Path) -> Refused:
+        if where.is_relative_to(self.directory(name)):
+            return Refused(
+                f"lake: {where} is missing; bvw restore DIR --data NEW begins again from a backup"
+            )
         return Refused(
-            f"lake: the table {name} of {self.root} was written at {where}, which is not there;"
-            " move the data directory back to where it was, or restore it from a copy"
+            f"lake: {self.root} has been moved or copied here, its files were written for {where};"
+            f" bvw migrate --data {shlex.quote(str(self.root.parent))} lets it stand here"
         )
 
-    def _directory(self, name: str) -> Path:
+    def directory(self, name: str) -> Path:
         return self.root.joinpath(*name.split("."))
+
+    def pointers(self) -> dict[str, str]:
+        """The metadata file of every table that the catalogue names, all as of one moment."""
+        columns = (IcebergTables.table_namespace, IcebergTables.table_name)
+        with Session(self._catalog.engine) as session:
+            rows = session.execute(select(*columns, IcebergTables.metadata_location)).all()
+        return {f"{space}.{table}": str(file) for space, table, file in rows}
+
+    def point(self, files: Mapping[str, str]) -> None:
+        """Let tables have other metadata files, all of them in one transaction.
+
+        Compared with nothing: the caller knows that nobody commits.
+        """
+        with Session(self._catalog.engine) as session:
+            for name, file in files.items():
+                space, _, table = name.rpartition(".")
+                here = (IcebergTables.table_namespace == space, IcebergTables.table_name == table)
+                values = {"metadata_location": file, "previous_metadata_location": None}
+                session.execute(update(IcebergTables).where(*here).values(values))
+            session.commit()
+
+    def register(self, name: str, file: str) -> Table:
+        """A table by its metadata file, into a catalogue that has none of this name."""
+        self._catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
+        return self._catalog.register_table(name, file)
 
 
 def identity(table: Table) -> str | None:
@@ -143,6 +180,11 @@ def horizon(table: Table) -> Horizon:
 def origin(log: str, at: Horizon) -> dict[str, str]:
     """The properties that a table begins with."""
     return {_LOG: log, **moved(at)}
+
+
+def owned_by(table: Table, log: str | None) -> dict[str, str]:
+    """The properties that let a table that has begun belong to a log; none for None."""
+    return {_LOG: log} if log is not None and identity(table) is not None else {}
 
 
 def moved(at: Horizon) -> dict[str, str]:

@@ -63,6 +63,10 @@ class Warehouse:
         if (owner := tables.identity(table)) not in {None, identity}:
             raise ValueError(f"the lake at {self._tables.root} belongs to log {owner}")
 
+    def identity(self) -> str | None:
+        raw = self._tables.find(RAW)
+        return None if raw is None else tables.identity(raw)
+
     def horizon(self, name: str) -> Horizon:
         return tables.horizon(self._tables.load(name))
 

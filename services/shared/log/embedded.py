@@ -33,7 +33,7 @@ from services.shared.log.port import (
     OutOfRange,
     Record,
 )
-from services.shared.runtime import crash
+from services.shared.runtime import crash, database
 from services.shared.runtime.bell import Bell
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.database import Connection, Database
@@ -281,6 +281,11 @@ class SqliteLog:
                 found = block[bisect_left(block, time, key=attrgetter("appended_at"))]
                 positions[partition] = found.offset
         return tuple(positions)
+
+
+def copy(source: Path, target: Path, log: str | None = None) -> None:
+    """The log as it is at one moment, while others append; `log` gives the copy another identity."""
+    database.copy(source, target, *([("UPDATE log SET identity = ?", (log,))] if log else ()))
 
 
 if TYPE_CHECKING:

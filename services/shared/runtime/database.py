@@ -4,10 +4,12 @@ Every embedded adapter keeps its tables in one `Database`. `write` runs a functi
 transaction, durable when it returns (WAL, `synchronous=FULL`); `read` runs a function in one
 snapshot. A function gets the connection and must not keep it. Writers of other processes are
 waited for (`busy_timeout`). What the disk refuses is `Unavailable`, with nothing half done.
+`copy` takes a file as it is at one moment, while others write.
 """
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +34,7 @@ _PRAGMAS: Final = (
     "PRAGMA journal_size_limit = 67108864",
 )
 _VACUUM_PAGES: Final = 1024
+_COPIED_PAGES: Final = 4096
 # Freed pages are used again by the next writes; only much more than those need goes back.
 _VACUUM_SHARE: Final = 8
 # Everything else is a defect of ours.
@@ -164,6 +167,33 @@ def _vacuum(connection: sqlite3.Connection) -> bool:
         return False
     connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
     return True
+
+
+def copy(source: Path, target: Path, *amendments: tuple[str, tuple[str, ...]]) -> None:
+    """A copy of one snapshot, durable on return; until then what is at `target` counts for nothing.
+
+    `amendments` are statements with their values that are carried out on the copy.
+    """
+    for left in target.parent.glob(f"{target.name}*"):
+        left.unlink()
+    with (
+        _unavailable(source),
+        contextlib.closing(sqlite3.connect(source, isolation_level=None)) as here,
+        contextlib.closing(sqlite3.connect(target, isolation_level=None)) as there,
+    ):
+        here.execute(_PRAGMAS[0])
+        # From the first read on it is one snapshot, so that no write makes the copy begin again.
+        here.execute("BEGIN")
+        here.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        there.execute("PRAGMA synchronous = OFF")
+        here.backup(there, pages=_COPIED_PAGES, sleep=0)
+        for statement, values in amendments:
+            there.execute(statement, values)
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def passes(error: BaseException) -> bool:

@@ -1,10 +1,9 @@
 """The data directory: everything that one source has led to, and a file that says so.
 
 Each source has its own directory, because counts of two sources in one view could never be told
-apart again. `bvw.json` names the source, what its content is known by where it has one (another
-recording may come under the same path), and the version of the format; whoever opens the directory
-compares both before touching anything else. It is written last and in one step, so a
-directory either is one of ours or has nothing in it that we could harm.
+apart again. `bvw.json` (see `description`) names the source; whoever opens the directory compares it
+before touching anything else. It is written last and in one step, so a directory either is one of ours
+or has nothing in it that we could harm.
 
 All of it is plain file work: call it before the event loop, or from a thread.
 """
@@ -12,24 +11,23 @@ All of it is plain file work: call it before the event loop, or from a thread.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from services.shared.runtime import description
+from services.shared.runtime.description import NAME, UNFINISHED, Description
 from services.shared.runtime.exits import Refused
 
-FORMAT: Final = 1
 LIVE: Final = "live"
 DEMO: Final = "demo"
 _STREAM = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
 PARTS: Final = ("log", "speed", "batch", "lake")
 OTHER: Final = "other"
-_NAME: Final = "bvw.json"
 # A new file system has this in it.
 _NOT_OURS_BUT_EMPTY: Final = frozenset({"lost+found"})
 _LONGEST_NAME: Final = 40
@@ -71,9 +69,19 @@ def of_source(base: Path, source: str) -> Path:
 def source_at(path: Path) -> str | None:
     """The full name of the source of a directory; None where there is none, or none that we know."""
     try:
-        return _source_of(path, json.loads((path / _NAME).read_text("utf-8")))
-    except (OSError, ValueError, Refused):
+        return description.read(path).source
+    except (OSError, Refused):
         return None
+
+
+def described(path: Path) -> Description:
+    """What a directory says of itself, in whatever format; refuses what is no data directory."""
+    try:
+        return description.read(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise _unusable(path, error) from None
 
 
 def open_directory(
@@ -85,13 +93,27 @@ def open_directory(
     or of a format we don't know.
     """
     try:
-        if source is not None and create and not (path / _NAME).exists():
+        if source is not None and create and not (path / NAME).exists():
             _create(path, full_source(source), content)
         return _opened(path, source, content)
     except OSError as error:
-        raise Refused(
-            f"{path}: cannot use this data directory ({error.strerror}); choose another with --data"
-        ) from None
+        raise _unusable(path, error) from None
+
+
+def claim(path: Path, described: Description) -> None:
+    """Makes a directory to be filled with what another one holds, or goes on with one that was begun.
+
+    `description.finish` makes it one of ours.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / NAME).exists():
+            raise Refused(f"{path}: has data already; choose a new or an empty directory")
+        if not (path / UNFINISHED).exists():
+            _refuse_strangers(path)
+        description.write(path, described, UNFINISHED)
+    except OSError as error:
+        raise _unusable(path, error) from None
 
 
 def free_bytes(path: Path) -> int:
@@ -121,38 +143,27 @@ def used_by_part(path: Path) -> dict[str, int]:
 
 def _create(path: Path, source: str, content: str) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    new = path / f".{_NAME}.{os.getpid()}"
+    _refuse_strangers(path)
+    description.write(path, Description(source, content))
+
+
+def _refuse_strangers(path: Path) -> None:
     strangers = {entry.name for entry in path.iterdir()} - _NOT_OURS_BUT_EMPTY
-    if any(not name.startswith(f".{_NAME}.") and name != _NAME for name in strangers):
-        raise _not_ours(path)
-    with new.open("w", encoding="utf-8") as file:
-        described = {"format": FORMAT, "source": source} | ({"content": content} if content else {})
-        json.dump(described, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path / _NAME)
-    for folder in (path, path.parent):
-        _sync(folder)
+    if any(not name.startswith(f".{NAME}.") and name != NAME for name in strangers):
+        raise _missing(path)
 
 
 def _opened(path: Path, source: str | None, content: str) -> DataDirectory:
-    try:
-        described = json.loads((path / _NAME).read_text("utf-8"))
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except ValueError:
-        raise Refused(
-            f"{path / _NAME}: is damaged; restore it, or choose another directory with --data"
-        ) from None
-    known = _source_of(path, described)
+    told = described(path)
+    description.check(path, told)
+    known = told.source
     if source is not None and full_source(source) != known:
         raise Refused(
             f"{path}: holds the changes of {known}, not of {full_source(source)};"
             f" bvw up --data {_quoted(path)} --source {_quoted(known)} continues it,"
             " another --data begins anew"
         )
-    if content and described.get("content", content) != content:
+    if content and told.content not in {"", content}:
         raise Refused(
             f"{path}: was made from another recording than the one that is at {known} now;"
             " put that back, or give another --data for this one"
@@ -160,40 +171,28 @@ def _opened(path: Path, source: str | None, content: str) -> DataDirectory:
     return DataDirectory(path, known)
 
 
-def _source_of(path: Path, described: Any) -> str:
-    made = described.get("format") if isinstance(described, dict) else None
-    source = described.get("source") if isinstance(described, dict) else None
-    if made != FORMAT or not isinstance(source, str):
-        raise Refused(
-            f"{path / _NAME}: format {made!r} is not known, this version takes {FORMAT};"
-            " use the version of bvw that made it, or choose another directory with --data"
-        )
-    return source
-
-
 def _missing(path: Path) -> Refused:
+    if (path / UNFINISHED).exists():
+        return Refused(
+            f"{path}: is being filled by bvw backup or bvw restore, or that was cut off; the same command"
+            " again goes on with it"
+        )
     if path.is_dir() and any(path.iterdir()):
-        return _not_ours(path)
+        return Refused(
+            f"{path}: has files but no {NAME}, so it is no data directory;"
+            " choose an empty or a new one"
+        )
     return Refused(f"{path}: there is no data here; bvw up --data {_quoted(path)} begins some")
 
 
-def _not_ours(path: Path) -> Refused:
+def _unusable(path: Path, error: OSError) -> Refused:
     return Refused(
-        f"{path}: has files but no {_NAME}, so it is no data directory;"
-        " choose an empty or a new one with --data"
+        f"{path}: cannot use this data directory ({error.strerror}); choose another with --data"
     )
 
 
 def _quoted(text: Path | str) -> str:
     return shlex.quote(str(text))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _bytes_of(file: Path | str) -> int:

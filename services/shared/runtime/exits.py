@@ -26,7 +26,10 @@ class Exit(enum.IntEnum):
         return member
 
     OK = 0, "Done; also after a graceful stop by SIGINT or SIGTERM."
-    DIFFERENT = 1, "Ran to its end, but what it checked does not hold (an audit found differences)."
+    DIFFERENT = (
+        1,
+        "Ran to its end, but what it checked does not hold: an audit found differences, a check-up a fault.",
+    )
     USAGE = 2, "The command line was not understood."
     DEFECT = 70, "An error that should not happen; the traceback is on stderr."
     TEMPORARY = 75, "Not now: another process has the role or the port, or a server is away. Retry."

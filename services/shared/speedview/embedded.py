@@ -20,7 +20,7 @@ from services.shared.domain.change import EDIT_TYPES
 from services.shared.domain.positions import Vector, reaches, upper, zero
 from services.shared.domain.query import Query
 from services.shared.domain.views import Rows, View
-from services.shared.runtime import crash
+from services.shared.runtime import crash, database
 from services.shared.runtime.bell import Bell
 from services.shared.runtime.database import Database
 from services.shared.runtime.unavailable import Unavailable
@@ -136,6 +136,11 @@ class SqliteSpeedView:
         while removed := await self._database.write(_removal(table, before, times)):
             total += removed
         return total
+
+
+def copy(source: Path, target: Path, log: str | None = None) -> None:
+    """The view as it is at one moment, while others write; `log` lets the copy belong to another."""
+    database.copy(source, target, *([("UPDATE state SET log = ?", (log,))] if log else ()))
 
 
 if TYPE_CHECKING:

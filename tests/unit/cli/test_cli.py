@@ -48,6 +48,29 @@ main.run()
     assert {"version", "config", "crashpoints"} <= VERBS <= listed
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (("ba",), ["backup", "batch"]),
+        (("batch", "re"), ["rebuild"]),
+        (("export", "p"), ["pages"]),
+        (("audit", "--da"), ["--data"]),
+    ],
+)
+def test_a_shell_completes_verbs_and_their_flags(
+    words: tuple[str, ...], completed: list[str]
+) -> None:
+    typed = {"COMP_WORDS": " ".join(("bvw", *words)), "COMP_CWORD": str(len(words))}
+    done = _bvw(_BVW_COMPLETE="complete_bash", **typed)
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+    assert done.stdout.split() == completed
+
+
+def test_the_script_for_a_shell_is_printed() -> None:
+    done = _bvw("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_BVW_COMPLETE=complete_bash" in done.stdout
+
+
 def test_a_wrong_verb_or_flag_gets_the_nearest() -> None:
     done = _bvw("confg")
     assert done.returncode == Exit.USAGE

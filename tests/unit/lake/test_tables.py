@@ -122,5 +122,5 @@ def test_columns_carry_their_comments(catalogue: Tables) -> None:
 def test_a_moved_directory_is_refused_with_the_way_out(catalogue: Tables, tmp_path: Path) -> None:
     catalogue.close()
     moved = (tmp_path / "lake").rename(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match="move the data directory back"):
+    with pytest.raises(Refused, match=f"bvw migrate --data {tmp_path}"):
         Tables(moved).load(RAW)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.runtime.database import Connection, Database
+from services.shared.runtime.database import Connection, Database, copy
 from services.shared.runtime.unavailable import Unavailable
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY)"
@@ -182,3 +182,34 @@ async def test_closing_leaves_one_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["words.db"]
     with closing(sqlite3.connect(tmp_path / "words.db")) as connection:
         assert words(connection) == ["a"]
+
+
+async def test_a_copy_is_one_moment_while_others_write(database: Database, tmp_path: Path) -> None:
+    """Pairs are written together, so no moment has half of one."""
+    for number in range(200):
+        await database.write(adding(f"a{number:06}" + "x" * 4_000, f"b{number:06}" + "x" * 4_000))
+    target = tmp_path / "copy.db"
+    copying = asyncio.create_task(asyncio.to_thread(copy, database.path, target))
+    while not copying.done():
+        number += 1
+        await database.write(adding(f"a{number:06}", f"b{number:06}"))
+    await copying
+    with closing(sqlite3.connect(target)) as connection:
+        copied = words(connection)
+    assert len(copied) >= 400
+    assert [w[1:] for w in copied if w[0] == "a"] == [w[1:] for w in copied if w[0] == "b"]
+
+
+async def test_a_copy_takes_the_place_of_what_was_cut_off_and_can_be_amended(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.write(adding("a"))
+    target = tmp_path / "copy.db"
+    for left in ("copy.db", "copy.db-wal", "copy.db-shm"):
+        (tmp_path / left).write_bytes(b"half of it")
+    amendment = ("UPDATE words SET word = ?", ("b",))
+    await asyncio.to_thread(copy, database.path, target, amendment)
+    with closing(sqlite3.connect(target)) as connection:
+        assert words(connection) == ["b"]
+    assert await database.read(words) == ["a"]
+    assert [name for name in names(tmp_path) if name.startswith("copy")] == ["copy.db"]

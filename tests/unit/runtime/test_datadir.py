@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.runtime import datadir
+from services.shared.runtime import datadir, description
+from services.shared.runtime.description import FORMAT, Description
 from services.shared.runtime.exits import Exit, Refused
 
 
@@ -47,7 +48,7 @@ def test_a_directory_is_made_and_found_again(tmp_path: Path) -> None:
     assert datadir.open_directory(path, create=False) == made
     assert datadir.open_directory(path, source="demo", create=False) == made
     assert [entry.name for entry in path.iterdir()] == ["bvw.json"]
-    assert json.loads((path / "bvw.json").read_text()) == {"format": 1, "source": "demo"}
+    assert json.loads((path / "bvw.json").read_text()) == {"format": FORMAT, "source": "demo"}
 
 
 def test_an_empty_volume_will_do(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_reader_makes_nothing(tmp_path: Path) -> None:
 def test_somebody_elses_directory_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("dear")
     for create in (True, False):
-        assert "--data" in refusal(tmp_path, "demo", create=create)
+        assert "an empty or a new one" in refusal(tmp_path, "demo", create=create)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -80,11 +81,43 @@ def test_another_source_is_refused_with_the_way_on(tmp_path: Path) -> None:
     assert "not of demo" in message
 
 
-@pytest.mark.parametrize("text", ['{"format": 2, "source": "demo"}', "[]", '{"format": 1}'])
-def test_an_unknown_format_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["[]", '{"format": 1}', '{"format": "1", "source": "demo"}'])
+def test_an_unknown_description_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "bvw.json").write_text(text)
-    assert "takes 1" in refusal(tmp_path, "demo")
+    assert f"takes format {FORMAT}" in refusal(tmp_path, "demo")
     assert (tmp_path / "bvw.json").read_text() == text
+
+
+def test_another_format_is_refused_with_the_way_on(tmp_path: Path) -> None:
+    description.write(tmp_path, Description("demo", format=FORMAT - 1))
+    assert f"bvw migrate --data {tmp_path}" in refusal(tmp_path, "demo")
+    assert datadir.source_at(tmp_path) == "demo"
+    description.write(tmp_path, Description("demo", format=FORMAT + 1))
+    assert "a newer one" in refusal(tmp_path, "demo")
+    assert "bvw migrate" not in refusal(tmp_path, "demo")
+
+
+def test_a_directory_that_is_being_filled_is_nobodys_yet(tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    datadir.claim(path, Description("demo", "digest"))
+    (path / "log.sqlite").write_bytes(b"half of it")
+    for create in (True, False):
+        assert "goes on with it" in refusal(path, "demo", create=create)
+    datadir.claim(path, Description("demo", "digest"))
+    description.finish(path)
+    assert datadir.open_directory(path, create=False).source == "demo"
+    assert description.read(path) == Description("demo", "digest")
+    with pytest.raises(Refused, match="has data already"):
+        datadir.claim(path, Description("demo"))
+
+
+def test_nothing_of_others_is_filled_up(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    with pytest.raises(Refused, match="choose an empty or a new one"):
+        datadir.claim(tmp_path, Description("demo"))
+    with pytest.raises(Refused, match="cannot use"):
+        datadir.claim(tmp_path / "thesis.txt", Description("demo"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ async def test_a_lost_view_is_rebuilt_and_says_so_until_it_is(scene: Scene) -> N
     await scene.append(*(f"a{n}" for n in range(3000)))
     end = await scene.log.stable_end()
     await begun(scene)
-    await rebuild.reconcile(scene.log, scene.view, scene.batchview, DAY_MS)
+    await rebuild.reconcile(scene.log, scene.view, scene.batchview, DAY_MS, scene.directory)
     expected = Visible(scene.log.identity, (0, 0), (0, 0), (0, 0), end, text_version=TEXT_VERSION)
     assert await scene.visible() == expected
     scene.start()
@@ -255,7 +255,9 @@ async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -
 async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None:
     await scene.view.begin(scene.log.identity, (0, 0), None, text_version=1)
     await scene.view.write([], (0, 5), (0, 0))
-    with pytest.raises(Refused, match=r"stands at 0,5, beyond the log's end 0,0; .*speed rebuild"):
+    with pytest.raises(
+        Refused, match=r"stands at \(0, 5\), beyond the log's end \(0, 0\); .*speed rebuild"
+    ):
         await scene.start()
 
 

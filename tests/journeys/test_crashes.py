@@ -9,15 +9,18 @@ what is stored can't miss what never was stored.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import random
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from services.batch.work import VERSION
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import DeadLetter
 from services.shared.runtime import crash
@@ -26,6 +29,7 @@ from services.shared.runtime.exits import Exit
 from tests.journeys import harness
 
 SCENES = {
+    "batch.renewed",
     "collector.replay-appended",
     "keeping.part-copied",
     "keeping.step-taken",
@@ -160,6 +164,22 @@ async def _letter_of_an_older_version(data: Path) -> None:
     log = await SqliteLog.open(data / "log.sqlite", clock=SystemClock())
     await log.append([], deadletters=[letter])
     await log.close()
+
+
+def test_a_death_after_an_update(tmp_path: Path) -> None:
+    """Another version has counted all of it: a run counts it again, and dies before it says so."""
+    data = tmp_path / "data"
+    recording, truth = harness.simulate(tmp_path, 600)
+    harness.up(recording, data)
+    with contextlib.closing(sqlite3.connect(data / "batch.sqlite")) as view, view:
+        earlier = f'replace(CAST(body AS TEXT), \'"version":"{VERSION}"\', \'"version":"0.0"\')'
+        view.execute(f"UPDATE generations SET body = CAST({earlier} AS BLOB)")
+    run = ("batch", "run", "--json", "--data", data)
+    harness.bvw(*run, crash_at="batch.renewed", code=Exit.CRASHED)
+    for state in ("done", "skipped"):
+        steps = harness.bvw(*run).json()["steps"]
+        assert {step["name"]: step["state"] for step in steps}["renew"] == state
+    assert harness.audit(data)["events"] == truth["distinct"]
 
 
 def test_a_death_while_old_days_leave_the_lake(tmp_path: Path) -> None:

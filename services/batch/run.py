@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import structlog
 
-from services.batch import expire, memory, publish, rebuild, steps, topics
+from services.batch import expire, publish, rebuild, steps, topics
 from services.batch.work import Options, Skipped, Stopped, Work, running
 from services.shared import fit
 from services.shared.batchview.port import BatchView, Run, Step
@@ -23,7 +23,7 @@ from services.shared.domain.positions import zero
 from services.shared.fit import Taken
 from services.shared.lake.port import RAW, Horizon, Lake
 from services.shared.log.port import EventLog
-from services.shared.runtime import metrics
+from services.shared.runtime import memory, metrics
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.exits import Refused
 from services.shared.speedview.port import SpeedView

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.batch import memory
 from services.batch import sample as sampling
 from services.batch.fitting import fitted
 from services.batch.sample import Categories, Sample, Task
@@ -27,6 +26,7 @@ from services.shared.domain.generation import Generation, Segment
 from services.shared.domain.positions import Span
 from services.shared.domain.topics import Page, PageMap, TopicModel, assign
 from services.shared.lake.port import DEFINED
+from services.shared.runtime import memory
 from services.shared.text import TEXT_VERSION
 
 LEAST_PAGES: Final = 100

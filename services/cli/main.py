@@ -15,7 +15,7 @@ To add a verb `frobnicate`, add services/cli/frobnicate.py and nothing else:
 
 A verb with verbs of its own (`bvw config show`) has a `typer.Typer` called `app` instead of
 `command`. `configured` adds --config, --set, --data and the log flags, loads the settings, sets up the
-logs and hands over the settings. Data goes to stdout, everything else to stderr. What the caller can
+logs and hands over the settings. What was asked for goes to stdout, logs and errors to stderr. What the caller can
 put right is raised as `exits.Refused`: one line and its exit code; other outcomes are
 `raise typer.Exit(Exit.DIFFERENT)`. Anything else that escapes is a defect and keeps its traceback.
 """
@@ -37,6 +37,7 @@ import typer.core
 import typer.main
 
 from services import cli
+from services.shared.runtime import memory
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.unavailable import Unavailable
 
@@ -128,6 +129,7 @@ def _bvw(
 
 def run() -> NoReturn:
     """What the installed `bvw` calls; turns every ending into an exit code of `exits.Exit`."""
+    memory.be_modest()
     try:
         code = app(prog_name="bvw", standalone_mode=False)
     except typer.TyperException as error:

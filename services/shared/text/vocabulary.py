@@ -6,9 +6,13 @@ done once per language and token; when the vocabularies have grown to their boun
 from nothing, which costs time and changes no answer.
 """
 
+import importlib
+import sys
 from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from threading import Lock
+from types import ModuleType
 from typing import Final
 
 from services.shared.domain.views import Word
@@ -103,11 +107,24 @@ def _vocabulary(language: str) -> Vocabulary:
     return found
 
 
+@cache
+def _snowball() -> ModuleType:
+    """NLTK's stemmers. It takes all of scikit-learn and SciPy with it where they are installed, which is
+    90 MB for nothing; it can do without.
+    """
+    kept_out = [name for name in ("scipy", "sklearn") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(kept_out))  # type: ignore[arg-type] # as documented: not found
+    try:
+        return importlib.import_module("nltk.stem.snowball")
+    finally:
+        for name in kept_out:
+            sys.modules.pop(name, None)
+
+
 def _stemmer(language: str) -> Callable[[str], str]:
     if language not in STEMMERS:
         return str
-    from nltk.stem import snowball
-
+    snowball = _snowball()
     if language == "ar":
         # NLTK's Arabic stemmer remembers one step of the word before: a new one for each word.
         return lambda word: str(snowball.ArabicStemmer().stem(word))

@@ -42,6 +42,8 @@ class Present:
     source: models.SourceRow
 
     async def status(self) -> models.StatusAnswer:
+        # Before the end is: so what is counted here lies before it.
+        tallies, deadletters = await self.log.tallies(), await self.log.count_deadletters()
         standing = await self.pins.now()
         pin, visible = standing.pin, await self.speed.visible()
         end, end_time = await self.log.stable_end(), await self.log.time()
@@ -65,8 +67,8 @@ class Present:
             minutes_from=dates.iso(pin.generation.minutes_from * 60_000),
             gaps=_gaps(standing),
             stream=_stream(reports.read(await self.log.cursor(reports.NAME))),
-            tallies=await self.log.tallies(),
-            deadletters=await self.log.count_deadletters(),
+            tallies=tallies,
+            deadletters=deadletters,
             bytes=await self._bytes(),
             version=VERSION,
             now=dates.iso(int(self.clock.now() * 1000)),

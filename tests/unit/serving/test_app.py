@@ -19,7 +19,9 @@ from services.serving.files import Files
 from services.shared import report as reports
 from services.shared.batchview.port import Run, Step
 from services.shared.cache.embedded import MemoryCache
-from services.shared.log.port import Cursor, DeadLetter
+from services.shared.domain.positions import Vector
+from services.shared.log.embedded import SqliteLog
+from services.shared.log.port import Cursor, DeadLetter, Entry
 from services.shared.report import Report
 from services.shared.runtime import metrics
 from services.shared.runtime.exits import Exit, Refused
@@ -246,6 +248,28 @@ def deps(world: World, cache: Path) -> Deps:
         source=source,
         cache_dir=cache,
     )
+
+
+class Growing:
+    """A log that takes in an event right after it has said where it ends."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def stable_end(self) -> Vector:
+        end = await self._log.stable_end()
+        await self._log.append([Entry("late", b"{}")], tally={"received": 1})
+        return end
+
+
+async def test_who_is_caught_up_has_all_that_the_status_counts(world: World) -> None:
+    async with world.served(log=Growing(world.log)) as client:
+        status = await get(client, "/v1/status")
+    assert status["caught_up"]
+    assert status["tallies"].get("received", 0) == 0
 
 
 async def test_it_listens_and_ends_in_time_with_open_connections(

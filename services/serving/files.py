@@ -1,4 +1,4 @@
-"""The page's files: read once at start, served from memory.
+"""The page's files: read once at start, served from memory; the page itself once per language.
 
 What draws the charts is Vega from the package vl-convert, made into one module the first time and
 kept in the cache folder; nothing of it is in this repository, and nothing comes from elsewhere.
@@ -14,7 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from services.serving import languages
+
 PAGE: Final = "services.serving.page"
+INDEX: Final = "index.html"
 VEGA: Final = "vega.js"
 TYPES: Final = {
     ".css": "text/css",
@@ -48,14 +51,18 @@ def file(name: str, body: bytes) -> File:
 class Files:
     """Create it with `open`. The chart module may take seconds: only who asks for it waits."""
 
-    def __init__(self, files: dict[str, File], vega: asyncio.Task[File]) -> None:
+    def __init__(
+        self, files: dict[str, File], pages: dict[str, File], vega: asyncio.Task[File]
+    ) -> None:
         self._files = files
         self._vega = vega
+        self.pages: Final = pages
 
     @classmethod
     async def open(cls, cache: Path) -> "Files":
-        files = await asyncio.to_thread(lambda: dict(_page()))
-        return cls(files, asyncio.create_task(asyncio.to_thread(_vega, cache)))
+        files = await asyncio.to_thread(lambda: dict(_parts()))
+        pages = await asyncio.to_thread(lambda: dict(_pages()))
+        return cls(files, pages, asyncio.create_task(asyncio.to_thread(_vega, cache)))
 
     async def get(self, name: str) -> File | None:
         if name == VEGA:
@@ -67,10 +74,17 @@ class Files:
         await asyncio.wait({self._vega})
 
 
-def _page() -> Iterator[tuple[str, File]]:
+def _parts() -> Iterator[tuple[str, File]]:
     for entry in resources.files(PAGE).iterdir():
-        if Path(entry.name).suffix in TYPES:
+        if Path(entry.name).suffix in TYPES and entry.name != INDEX:
             yield entry.name, file(entry.name, entry.read_bytes())
+
+
+def _pages() -> Iterator[tuple[str, File]]:
+    template = resources.files(PAGE).joinpath(INDEX).read_text("utf-8")
+    for language, strings in languages.read().items():
+        body = languages.written(template, language, strings)
+        yield language, file(INDEX, body.encode())
 
 
 def _vega(cache: Path) -> File:

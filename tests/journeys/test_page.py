@@ -7,6 +7,8 @@ the test, whatever else it looks at.
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import json
 import os
 import re
@@ -18,13 +20,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 from urllib.request import urlopen
+from xml.etree import ElementTree as ET
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Locator, Page, Request, async_playwright, expect
+
+from tests.journeys.test_stream import following, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser, a context for each test
 
@@ -128,7 +134,7 @@ class Watched:
 
     async def open(self, path: str = "/") -> Page:
         await self.page.goto(self.origin + path)
-        await expect(self.page.locator("#sentence strong")).to_be_visible(timeout=PATIENCE)
+        await expect(self.page.locator("#sentence .skeleton")).to_have_count(0, timeout=PATIENCE)
         return self.page
 
     async def finish(self) -> None:
@@ -221,8 +227,8 @@ async def test_the_sentence_and_the_chart_say_what_the_api_says(
     drawn = [await mark.bounding_box() for mark in await marks.all()]
     assert all(box and box["width"] > 100 and box["height"] > 5 for box in drawn)
 
-    await page.click("#course-table summary")
-    rows = page.locator("#course-table tbody tr")
+    await page.click("#course .data summary")
+    rows = page.locator("#course .data tbody tr")
     sums = [0] * len(EDITS)
     for row in await rows.all():
         cells = await row.locator("td").all_inner_texts()
@@ -250,7 +256,7 @@ async def test_lists_equal_the_api(served: Served, browse: Watched) -> None:
             "/v1/words/top",
             project="pt.wikipedia", editor_type=who, start="20231114", end="20231115", limit="12",
         )  # fmt: skip
-        await expect(column.locator("bdi")).to_have_text([w["word"] for w in words["words"]])
+        await expect(column.locator("bdi")).to_have_text([w["word"] for w in words["words"][:8]])
 
     agreement = served.get("/v1/agreement", start="20231114", end="20231115")
     for cell in agreement["cells"]:
@@ -375,3 +381,136 @@ async def test_a_server_that_is_gone_is_said_and_the_numbers_stay(
             await expect(page.locator("#sentence b")).to_have_text("101", timeout=PATIENCE)
         await expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=PATIENCE)
         await expect(page.locator("#sentence b")).to_have_text("101")
+
+
+async def test_the_page_speaks_the_readers_language_until_they_choose_another(
+    browser: Browser, served: Served
+) -> None:
+    async with _browsing(browser, served, locale="pt-BR") as watched:
+        page = await watched.open("/?project=pt.wikipedia")
+        await expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+        await expect(page.locator("#sentence")).to_have_text(
+            "50,0% de 100 edições foram feitas por robôs"
+        )
+        await page.click("#languages [lang=en]")
+        await expect(page.locator("#sentence")).to_have_text(
+            "50.0% of 100 edits were made by bots", timeout=PATIENCE
+        )
+        await expect(page.locator("html")).to_have_attribute("lang", "en")
+        assert page.url.endswith("/?project=pt.wikipedia&lang=en"), "and looks at the same"
+
+
+async def test_times_are_the_readers_and_tell_utc(browser: Browser, served: Served) -> None:
+    async with _browsing(browser, served, timezone_id="America/Sao_Paulo") as watched:
+        page = await watched.open("/?q=Elsewhere")
+        time = page.locator("#feed li time")
+        await expect(time).to_have_attribute("datetime", "2023-11-14T23:53:20.000Z")
+        await expect(time).to_contain_text("20:53:20")
+        await expect(time).to_have_attribute("title", re.compile("14 Nov 2023, 23:53:20 UTC"))
+        await expect(page.locator("#zone")).to_contain_text("America/Sao_Paulo")
+
+
+async def test_where_lists_the_projects_and_leads_to_them(served: Served, browse: Watched) -> None:
+    page = await browse.open()
+    rows = page.locator("#where li")
+    await expect(rows).to_have_count(2, timeout=PATIENCE)
+    projects = served.get("/v1/projects")["projects"]
+    names = await rows.locator(".name").all_inner_texts()
+    assert names == [row["project"] for row in projects]
+    counts = await rows.locator(".count").all_inner_texts()
+    assert list(map(_number, counts)) == [row["edits"] for row in projects]
+    await rows.get_by_text("pt.wikipedia").click()
+    await expect(page.locator("#project")).to_have_value("pt.wikipedia")
+    await expect(page.locator("#sentence b")).to_have_text("100", timeout=PATIENCE)
+
+
+async def test_what_is_drawn_can_be_taken_away(served: Served, browse: Watched) -> None:
+    page = await browse.open("/?project=pt.wikipedia")
+    await expect(page.locator("main [aria-busy]")).to_have_count(0, timeout=PATIENCE)
+    figures = page.locator("details.data:visible")
+    assert await figures.count() > 7
+    for figure in await figures.all():
+        await figure.locator("summary").click()
+        await expect(figure.locator("tbody tr").first).to_be_visible()
+        assert (await _saved(figure, "png")).startswith(b"\x89PNG")
+        drawn = ET.fromstring(await _saved(figure, "svg"))
+        assert drawn.tag.endswith("}svg")
+        assert "".join(drawn.itertext()).strip()
+
+    agreement = served.get("/v1/projects")["projects"]
+    rows = _table(await _saved(page.locator("#where details"), "csv"))
+    assert [int(row[1]) for row in rows] == [project["edits"] for project in agreement]
+    editors = _table(await _saved(page.locator("#editors details"), "csv"))
+    assert set(HOSTILE) < {row[2] for row in editors}
+
+
+async def test_a_saved_cell_is_no_formula(browse: Watched) -> None:
+    page = await browse.open()
+    saved = await page.evaluate("""async () => {
+      const { csv } = await import("/static/figures.js");
+      const columns = [{ label: "a" }, { label: "b" }];
+      return csv({ columns, rows: [["=1+1", -1], ["@x", 2], ['say "hi"', 3], ["-", 4]] }).text();
+    }""")
+    assert saved == 'a,b\r\n\'=1+1,-1\r\n\'@x,2\r\n"say ""hi""",3\r\n\'-,4\r\n'
+
+
+async def _saved(figure: Locator, kind: str) -> bytes:
+    async with figure.page.expect_download() as downloading:
+        await figure.locator(f"[data-save={kind}]").click()
+    download = await downloading.value
+    assert download.suggested_filename.endswith(f".{kind}")
+    return await asyncio.to_thread((await download.path()).read_bytes)
+
+
+def _table(saved: bytes) -> list[list[str]]:
+    return list(csv.reader(saved.decode().splitlines()))[1:]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_nothing_serious_is_in_a_readers_way(
+    browser: Browser, served: Served, scheme: Literal["light", "dark"], width: int
+) -> None:
+    async with await browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
+    ) as fresh:
+        page = await fresh.new_page()
+        await page.goto(served.url)
+        await expect(page.locator("#course-chart svg")).to_be_visible(timeout=PATIENCE)
+        await expect(page.locator("main [aria-busy]")).to_have_count(0, timeout=PATIENCE)
+        await page.locator("details").evaluate_all("all => all.forEach((one) => one.open = true)")
+        await expect(page.locator("#course .data tbody tr").first).to_be_visible()
+        found = (await Axe().run(page)).response["violations"]
+    assert [
+        (one["id"], [node["target"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ] == []
+
+
+async def test_the_newest_changes_come_by_themselves_until_the_reader_pauses(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        upstream(tmp_path, "", events=20_000, pace=3) as fake,
+        following(fake, tmp_path / "data") as up,
+    ):
+        url = await asyncio.to_thread(up.url, tmp_path / "data")
+        async with _browsing(browser, Served(url)) as watched:
+            page = await watched.open("/?span=all")
+            await expect(page.locator("#changes > .note")).to_contain_text("live", timeout=PATIENCE)
+            newest = page.locator("#feed li").first
+            await _changes(newest)
+            await page.click("#pause")
+            await expect(page.locator("#changes > .note")).to_contain_text("paused")
+            kept = await newest.get_attribute("data-key") or ""
+            edits = await page.inner_text("#sentence b")
+            await expect(page.locator("#sentence b")).not_to_have_text(edits, timeout=PATIENCE)
+            await expect(newest).to_have_attribute("data-key", kept)
+            await page.click("#pause")
+            await _changes(newest)
+
+
+async def _changes(row: Locator) -> None:
+    key = await row.get_attribute("data-key") or ""
+    await expect(row).not_to_have_attribute("data-key", key, timeout=PATIENCE)

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from services.serving import languages
 from services.serving.answers import Answers
 from services.serving.api import bodies, guard, openapi
 from services.serving.api.answering import Answering
@@ -148,14 +149,22 @@ def _documents(routes: Routes, files: Files) -> None:
         return bodies.whole(request, described, "application/json")
 
     async def page(request: web.Request) -> web.Response:
-        found = await files.get(request.match_info.get("name", "index.html"))
+        accepted = request.headers.get("Accept-Language")
+        language = languages.chosen(files.pages, request.query.get("lang"), accepted)
+        response = bodies.file(request, files.pages[language])
+        varies = {"Vary": "Accept-Encoding, Accept-Language", "Content-Language": language}
+        response.headers.update(guard.HEADERS | varies)
+        return response
+
+    async def part(request: web.Request) -> web.Response:
+        found = await files.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
         return bodies.file(request, found)
 
     routes.get("/openapi.json", document)
     routes.get("/", page)
-    routes.get("/static/{name}", page)
+    routes.get("/static/{name}", part)
 
 
 def _health(routes: Routes, deps: Deps) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from services.serving.api import aqs, changes, parameters, share, texts, topics
 from services.serving.api.models import aqs as aqs_models
 from services.serving.api.models import ours
+from services.serving.api.models import topics as topics_models
 from services.serving.api.parameters import (
     CALENDAR,
     DAY,
@@ -131,14 +132,14 @@ ROUTES: Final = (
         "/v1/topics",
         "The topics of pages, by edits.",
         _SPAN,
-        ours.TopicsAnswer,
+        topics_models.TopicsAnswer,
         topics.topics,
     ),
     Route(
         "/v1/topics/{topic}",
         "One topic: who edits it, when, and which pages.",
         (TOPIC, *_SPAN, Q_LIMIT),
-        ours.TopicAnswer,
+        topics_models.TopicAnswer,
         topics.topic,
     ),
     Route(

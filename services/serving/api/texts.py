@@ -1,5 +1,7 @@
 """The words of titles, the hashtags of comments, and what there is to ask about."""
 
+from collections import Counter
+
 from services.serving import merge
 from services.serving.api import dates
 from services.serving.api.asked import Asked
@@ -52,17 +54,21 @@ async def top_hashtags(asked: Asked) -> models.HashtagsAnswer:
 
 
 async def projects(asked: Asked) -> models.ProjectsAnswer:
-    """Every project with edits in the span, most edits first."""
+    """Every project with edits in the span, most edits first, and how many are by bots."""
     span, _ = asked.steps(await asked.span(), dates.HOURLY)
     asked.over(span)
     where = (OneOf("type", change.EDIT_TYPES), *dates.within(span, "hour"))
-    rows = await asked.answers.sums(asked.standing.pin, Query(EDITS, ("project",), where))
-    ranked = sorted(rows.items(), key=lambda row: (-row[1][0], row[0]))
+    query = Query(EDITS, ("project", "editor_class"), where)
+    rows = await asked.answers.sums(asked.standing.pin, query)
+    edits: Counter[str] = Counter()
+    bots: Counter[str] = Counter()
+    for (name, editor_class), measures in rows.items():
+        edits[str(name)] += measures[0]
+        bots[str(name)] += measures[0] if editor_class in classes.BOTS else 0
+    ranked = sorted(edits.items(), key=lambda row: (-row[1], row[0]))
     return models.ProjectsAnswer(
         meta=asked.meta(),
-        projects=[
-            models.ProjectRow(project=str(name), edits=measures[0]) for (name,), measures in ranked
-        ],
+        projects=[models.ProjectRow(project=n, edits=e, bots=bots[n]) for n, e in ranked],
     )
 
 

@@ -10,7 +10,8 @@ from typing import Final
 from services.serving.api import dates, problems
 from services.serving.api.asked import Asked
 from services.serving.api.dates import Span
-from services.serving.api.models import ours as models
+from services.serving.api.models import topics as models
+from services.serving.api.models.ours import Course
 from services.serving.api.parameters import TopicId
 from services.shared.domain import classes
 from services.shared.domain.query import Condition, Having, OneOf, Query
@@ -154,10 +155,10 @@ def _classes(own: Rows, total: int) -> list[models.TopicClass]:
     ]
 
 
-def _course(own: Rows, span: Span) -> list[models.Course]:
+def _course(own: Rows, span: Span) -> list[Course]:
     """Edits by editor class, for each day of the span."""
     names = (*classes.BOTS, *classes.HUMANS)
     days = {at: dict.fromkeys(names, 0) for at in dates.steps(span, dates.DAILY)}
     for (_, day, name), measures in own.items():
         days[dates.from_day(int(day))][str(name)] += measures[0]
-    return [models.Course(timestamp=dates.stamp(at), edits=edits) for at, edits in days.items()]
+    return [Course(timestamp=dates.stamp(at), edits=edits) for at, edits in days.items()]

@@ -1,7 +1,9 @@
 /** What can be chosen: project, span, search and the forms of two parts. Shows a state, and tells of choices. */
 
-import { find, follow, h } from "./dom.js";
+import { find, follow, h, mark } from "./dom.js";
 import * as spans from "./span.js";
+import { written } from "./state.js";
+import { language, t } from "./strings.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {(change: Partial<State>, options?: {replace?: boolean}) => void} Choose */
@@ -22,8 +24,12 @@ export function show(state, known) {
     button.setAttribute("aria-pressed", String(course ? course === state.course : lists === state.words));
   }
   const search = find("#search").elements;
-  for (const name of ["q", "who", "what"]) {
+  for (const name of ["q", "who", "what", "space"]) {
     if (document.activeElement !== search[name]) search[name].value = state[name];
+  }
+  for (const link of document.querySelectorAll("#languages a")) {
+    link.setAttribute("href", `/${written({ ...state, lang: link.hreflang })}`);
+    mark(link, link.hreflang === language);
   }
 }
 
@@ -37,7 +43,7 @@ export function offer(projects, state) {
     select,
     all,
     (name) => name,
-    (name) => h("option", { value: name }, name === "all-projects" ? "All projects" : name),
+    (name) => h("option", { value: name }, name === "all-projects" ? t("controls.all-projects") : name),
   );
   select.value = state.project;
 }
@@ -47,6 +53,7 @@ export function listen(choose) {
   find("#controls").addEventListener("change", (/** @type {Event} */ event) => chooseSpan(event, choose));
   find("#search").addEventListener("input", (/** @type {Event} */ event) => chooseSearch(event, choose));
   document.addEventListener("click", (event) => press(event, choose));
+  find("#map-chart").addEventListener("topic", (/** @type {CustomEvent} */ event) => choose({ topic: event.detail }, { replace: true }));
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 }
 
@@ -75,9 +82,12 @@ function press(event, choose) {
   const { course, words: whose } = event.target.closest("button")?.dataset ?? {};
   if (course) choose({ course }, { replace: true });
   if (whose) choose({ words: whose }, { replace: true });
-  const word = event.target.closest("[data-search]");
-  if (!word || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest("[data-search], [data-project], [data-topic]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  choose({ q: word.dataset.search });
-  find("#changes").scrollIntoView({ behavior: "smooth" });
+  const { search, project, topic } = link.dataset;
+  if (project) choose({ project });
+  else if (topic) choose({ topic }, { replace: true });
+  else choose({ q: search });
+  find(project ? "#share" : topic ? "#map" : "#changes").scrollIntoView({ behavior: "smooth" });
 }

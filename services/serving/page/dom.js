@@ -35,6 +35,20 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Text with elements in it, touched only when it differs. @param {Element} element @param {(Node | string)[]} parts */
+export function tell(element, parts) {
+  const made = /** @type {Element} */ (element.cloneNode(false));
+  made.append(...parts);
+  made.normalize();
+  if (!made.isEqualNode(element)) element.replaceChildren(...made.childNodes);
+}
+
+/** Whether an element is the one that is being looked at. @param {Element} element @param {boolean} current */
+export function mark(element, current) {
+  if (current) element.setAttribute("aria-current", "true");
+  else element.removeAttribute("aria-current");
+}
+
 /**
  * Children that follow rows: kept by key, updated in place, moved only when their place changes.
  * @template T
@@ -59,32 +73,4 @@ export function follow(parent, rows, key, make, fill = () => {}) {
     if (parent.children[place] !== element) parent.insertBefore(element, parent.children[place] ?? null);
   });
   for (const element of old.values()) element.remove();
-}
-
-/**
- * The table inside a `details`: the text that stands for a chart. Made only while it is open.
- * @param {HTMLDetailsElement} details
- * @param {string} caption
- * @param {string[]} head
- * @param {() => string[][]} rows
- */
-export function table(details, caption, head, rows) {
-  const draw = () => {
-    if (!details.open) return;
-    const lines = rows().map((cells) =>
-      h("tr", {}, ...cells.map((cell, at) => (at ? h("td", {}, cell) : h("th", { scope: "row" }, cell)))),
-    );
-    const made = h(
-      "table",
-      { class: "numbers" },
-      h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)))),
-      h("tbody", {}, ...lines),
-    );
-    const frame = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, made);
-    details.querySelector(".scroll")?.remove();
-    details.append(frame);
-  };
-  details.ontoggle = draw;
-  draw();
 }

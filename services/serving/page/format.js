@@ -1,42 +1,71 @@
-/** Numbers and times in words that a person reads. The page speaks English, and UTC. */
+/**
+ * Numbers and times in words that a person reads, in the page's language. A time is shown in the
+ * reader's own zone and tells UTC to who points at it; whole days are UTC's, because that is how they
+ * are counted.
+ */
 
-const COUNT = new Intl.NumberFormat("en");
-const SIGNED = new Intl.NumberFormat("en", { signDisplay: "exceptZero" });
-const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const SECONDS = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+import { h } from "./dom.js";
+import { language, t } from "./strings.js";
 
-const utc = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
-const CLOCK = utc({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const MINUTE = utc({ hour: "2-digit", minute: "2-digit" });
+// British dates: day before month, 24 hours, as in the rest of the world.
+const DATES = language === "en" ? "en-GB" : language;
+
+const COUNT = new Intl.NumberFormat(language);
+const SHORT = new Intl.NumberFormat(language, { notation: "compact" });
+const SIGNED = new Intl.NumberFormat(language, { signDisplay: "exceptZero" });
+const PERCENT = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const AGO = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const DECIMAL = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+const LIST = new Intl.ListFormat(language, { style: "narrow" });
+
+const local = (/** @type {Intl.DateTimeFormatOptions} */ options) => new Intl.DateTimeFormat(DATES, options);
+const utc = (/** @type {Intl.DateTimeFormatOptions} */ options) => local({ timeZone: "UTC", ...options });
+const CLOCK = local({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const MINUTE = local({ hour: "2-digit", minute: "2-digit" });
+const OWN_DAY = local({ day: "numeric", month: "short", year: "numeric" });
+const OWN_SHORT_DAY = local({ day: "numeric", month: "short" });
 const DAY = utc({ day: "numeric", month: "long", year: "numeric" });
 const SHORT_DAY = utc({ day: "numeric", month: "short", year: "numeric" });
-const DAY_AND_MONTH = utc({ day: "numeric", month: "short" });
 const MONTH = utc({ month: "long", year: "numeric" });
+const WHOLE = utc({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** @param {number} n */
 export const count = (n) => COUNT.format(n);
+/** "24K" @param {number} n */
+export const short = (n) => SHORT.format(n);
 /** @param {number} n */
 export const signed = (n) => SIGNED.format(n).replace("-", "−");
 /** @param {number} part 0 to 1 */
 export const percent = (part) => PERCENT.format(part);
 /** @param {number} n */
-export const seconds = (n) => `${SECONDS.format(n)} s`;
-/** @param {number} n @param {string} one @param {string} [many] */
-export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+export const decimal = (n) => DECIMAL.format(n);
+/** @param {number} n */
+export const seconds = (n) => `${DECIMAL.format(n)} s`;
+/** @param {string[]} texts */
+export const list = (texts) => LIST.format(texts);
 
-/** @param {number | Date} time */
+/** The reader's own clock. @param {number} time ms */
 export const clock = (time) => CLOCK.format(time);
-/** @param {number | Date} time */
+/** @param {number} time ms */
 export const minute = (time) => MINUTE.format(time);
-/** @param {number | Date} time */
+/** @param {number} time ms */
+export const ownDay = (time) => OWN_DAY.format(time);
+/** @param {number} time ms */
+export const dayAndMonth = (time) => OWN_SHORT_DAY.format(time);
+/** A day of UTC. @param {number} time ms */
 export const day = (time) => DAY.format(time);
-/** @param {number | Date} time */
+/** @param {number} time ms */
 export const shortDay = (time) => SHORT_DAY.format(time);
-/** @param {number | Date} time */
-export const dayAndMonth = (time) => DAY_AND_MONTH.format(time);
-/** @param {number | Date} time */
+/** @param {number} time ms */
 export const month = (time) => MONTH.format(time);
+/** What is shown to who points at a time. @param {number} time ms */
+export const inUtc = (time) => `${WHOLE.format(time)} UTC`;
+
+/** The reader's zone, for the foot of the page: "Europe/Lisbon". */
+export const zone = CLOCK.resolvedOptions().timeZone;
+
+/** A time as an element: text as given, UTC beside the pointer. @param {number} time ms @param {string} [text] */
+export const when = (time, text = clock(time)) => h("time", { datetime: new Date(time).toISOString(), title: inUtc(time) }, text);
 
 const UNITS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([
   ["day", 86_400],
@@ -49,16 +78,17 @@ const UNITS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([
 export function ago(then, now) {
   const past = Math.max(0, (now - then) / 1000);
   const [unit, size] = UNITS.find(([, size]) => past >= size) ?? ["second", 1];
-  const whole = Math.floor(past / size);
-  if (unit === "second" && whole <= 1) return whole ? "a second ago" : "just now";
-  return AGO.format(-whole, unit);
+  return AGO.format(-Math.floor(past / size), unit);
 }
 
 /** A span as a person says it; the end is excluded. @param {number} start ms @param {number} end ms */
 export function span(start, end) {
   const wholeDays = start % 86_400_000 === 0 && end % 86_400_000 === 0;
-  const sameDay = day(start) === day(end - 1);
-  if (wholeDays) return sameDay ? day(start) : `${shortDay(start)} to ${shortDay(end - 1)}`;
-  if (sameDay) return `${day(start)}, ${minute(start)} to ${minute(end)} UTC`;
-  return `${shortDay(start)}, ${minute(start)} to ${shortDay(end)}, ${minute(end)} UTC`;
+  if (wholeDays) return `${day(start) === day(end - 1) ? day(start) : t("span", { from: shortDay(start), to: shortDay(end - 1) })} (UTC)`;
+  const sameDay = ownDay(start) === ownDay(end - 1);
+  const to = sameDay ? minute(end) : `${ownDay(end)}, ${minute(end)}`;
+  return t("span", { from: `${ownDay(start)}, ${minute(start)}`, to });
 }
+
+/** The same as an element that tells UTC. @param {number} start ms @param {number} end ms */
+export const spanned = (start, end) => h("span", { title: t("span", { from: inUtc(start), to: inUtc(end) }) }, span(start, end));

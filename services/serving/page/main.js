@@ -4,12 +4,14 @@
  * Where things are
  *   main.js     this file: when is asked             parts.js   what is asked, and who draws it
  *   controls.js what can be chosen                   state.js   what is chosen, in the address
- *   api.js      asks the API (ETag, problems)        classes.js the editor classes
- *   span.js     which stretch of time is asked for   format.js  numbers and times in words
- *   share.js    sentence, bar and course             charts.js  the only one that knows Vega
- *   lists.js    tops, words, hashtags, matrix        changes.js newest changes and search
- *   proof.js    freshness, gaps, the audit           links.js   addresses of the wikis
- *   dom.js      elements; text is always text
+ *   classes.js  the editor classes                   span.js    which stretch of time is asked for
+ *   strings.js  what is said, by language            changes.js the live feed and the search
+ *   share.js    sentence, bar and course             format.js  numbers and times in words
+ *   lists.js    tops, words, hashtags, matrix        topics.js  topics: list, map, one of them
+ *   proof.js    source, freshness, gaps, the audit   runs.js    the batch layer's newest run
+ *   figures.js  the data of a drawing, to take away  specs.js   the drawings, in Vega-Lite
+ *   charts.js   the only one that knows Vega         links.js   addresses of the wikis
+ *   api.js      asks the API (ETag, problems)        dom.js     elements; text is always text
  *
  * How it stays current
  *   Every two seconds, while the page can be seen, it asks for the status and the share. The share's
@@ -17,7 +19,7 @@
  *   the round. When it does, the token `at` of the new share goes with all other questions, so that
  *   the parts drawn in one round stand on the same events and never contradict each other. Parts are
  *   updated in place: nothing blinks, nothing moves that has not changed. Lists by whole days are
- *   asked for less often than the sentence and the newest changes.
+ *   asked for less often than the sentence. The newest changes come by themselves, from the live feed.
  *
  * How it stays safe
  *   Titles, names, comments and words are written by strangers. They become text nodes (dom.js) and,
@@ -33,9 +35,11 @@ import { find, h, say } from "./dom.js";
 import * as format from "./format.js";
 import * as parts from "./parts.js";
 import * as proof from "./proof.js";
+import * as batchRuns from "./runs.js";
 import { drawCourse, drawShare } from "./share.js";
 import * as spans from "./span.js";
 import * as states from "./state.js";
+import { t } from "./strings.js";
 
 const BEAT = 2_000;
 const LONGEST_WAIT = 15_000;
@@ -72,13 +76,11 @@ async function beat() {
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof api.Problem && error.status < 500) {
-      unanswered(error.status === 404
-        ? `There is no change of ${state.project} here yet. Choose another project.`
-        : error.message);
+      unanswered(error.status === 404 ? t("page.no-project", { project: state.project }) : error.message);
       controls.offer([], state);
     } else trouble(error instanceof api.Unreachable
-      ? "The server does not answer. The numbers below are the last ones; trying again by itself."
-      : `${error instanceof Error ? error.message : error} Trying again by itself.`);
+      ? t("page.unreachable")
+      : `${error instanceof Error ? error.message : error} ${t("page.again")}`);
     wait = Math.min(wait * 2, LONGEST_WAIT);
   }
   if (!signal.aborted && !document.hidden) timer = setTimeout(beat, wait);
@@ -93,7 +95,7 @@ async function look(signal) {
     seldom || round % 3 === 0 ? api.look("/v1/batch/runs?limit=20", signal).then((answer) => answer.runs) : runs,
   ]);
   [extent, runs] = [newExtent, newRuns];
-  proof.drawSource(status.source);
+  proof.drawSource(status);
   const facts = await factsOf(status, signal);
   known = facts;
   controls.show(state, known);
@@ -105,6 +107,7 @@ async function look(signal) {
   const share = await askShare(span, facts, signal);
   signal.throwIfAborted();
   proof.drawFreshness(status, share.meta, runs);
+  batchRuns.draw(runs, Date.parse(status.now));
   await drawParts(share, signal);
 }
 
@@ -144,10 +147,13 @@ async function askShare(span, facts, signal) {
     fine = suited === "minutely" ? key : "";
     share = await by(suited);
   }
+  const place = state.project === "all-projects" ? t("page.all-projects") : state.project;
   asked = {
     state,
     span,
     query,
+    place,
+    covers: `${place} · ${labelOf(span)}`,
     topProject: state.project === "all-projects" ? "" : state.project,
     top: spans.top(span),
     daysLabel: labelOf(spans.days(span)),
@@ -179,9 +185,7 @@ async function drawParts(share, signal) {
 /** @param {any} status @param {AbortSignal} signal */
 function waiting(status, signal) {
   if (signal.aborted) return;
-  unanswered(state.span === "dates"
-    ? "Choose the first and the last day."
-    : "Nothing has come in yet. The first numbers appear here within seconds of the first change.");
+  unanswered(t(state.span === "dates" ? "page.choose-days" : "page.nothing-yet"));
   say(find("#freshness"), status.reasons.join("; "));
 }
 
@@ -218,7 +222,15 @@ function restart() {
   beat();
 }
 
+/** Nobody looks: nothing is asked, and nothing comes. */
+function rest() {
+  clearTimeout(timer);
+  changes.stop();
+  parts.again("changes");
+}
+
 function start() {
+  say(find("#zone"), t("page.zone", { zone: format.zone }));
   controls.show(state, known);
   controls.listen(choose);
   find("#prove").addEventListener("click", proof.prove);
@@ -228,11 +240,16 @@ function start() {
     parts.again("changes");
     restart();
   });
+  find("#pause").addEventListener("click", () => {
+    if (!asked || changes.pause(asked)) return;
+    parts.again("changes");
+    restart();
+  });
   addEventListener("popstate", () => {
     state = states.read(location.search);
     restart();
   });
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : restart()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : restart()));
   charts.onColours(() => {
     shareKey = "";
     restart();

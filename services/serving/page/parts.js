@@ -8,6 +8,8 @@ import * as changes from "./changes.js";
 import { find, h, say } from "./dom.js";
 import * as lists from "./lists.js";
 import * as spans from "./span.js";
+import { t } from "./strings.js";
+import * as topics from "./topics.js";
 
 /**
  * What one round asks for.
@@ -17,11 +19,15 @@ import * as spans from "./span.js";
  * @property {Record<string, string>} query project, start and end
  * @property {string} topProject the project whose tops are shown
  * @property {{path: string, label: string}} top
+ * @property {string} place the project, or all of them, in words
+ * @property {string} covers place and span
  * @property {string} daysLabel what lists by whole days cover
  * @property {string} hoursLabel
  */
 
 /** @typedef {[string, Record<string, string | number>]} Question */
+
+/** Asks for more at the same place. @typedef {(path: string, query: Record<string, string | number>) => Promise<any>} Ask */
 
 /**
  * A part of the page below the share. `every` is in rounds.
@@ -29,7 +35,9 @@ import * as spans from "./span.js";
  * @property {string} id
  * @property {number} every
  * @property {(asked: Asked) => Record<string, Question>} questions
- * @property {(answers: Record<string, any>, asked: Asked) => void} draw
+ * @property {(answers: Record<string, any>, asked: Asked, ask: Ask) => Promise<void> | void} draw
+ * @property {(asked: Asked) => string} [chosen] what it shows of its answers, where that can be chosen
+ * @property {() => boolean} [current] whether it keeps itself current
  * @property {string} [drawn] what it shows, so that it is not asked again
  * @property {string} [asking] the questions that `drawn` answers
  * @property {number} [round] when it was drawn
@@ -58,7 +66,9 @@ function words(asked) {
 
 /** @type {Part[]} */
 const PARTS = [
-  { id: "changes", every: 1, questions: (asked) => ({ all: changes.question(asked) }), draw: ({ all }, asked) => changes.draw(all, asked) },
+  { id: "changes", every: 1, current: changes.live, questions: (asked) => ({ all: changes.question(asked) }), draw: ({ all }, asked) => changes.draw(all, asked) },
+  { id: "where", every: 4, questions: (asked) => ({ all: ["/v1/projects", bounds(spans.hours(asked.span))] }), draw: ({ all }, asked) => lists.drawWhere(all, asked) },
+  { id: "topics", every: 4, chosen: ({ state }) => state.topic, questions: (asked) => ({ all: ["/v1/topics", days(asked)] }), draw: ({ all }, asked, ask) => topics.draw(all, asked, ask, days(asked)) },
   { id: "pages", every: 4, questions: (asked) => tops(asked, "edited-pages"), draw: lists.drawPages },
   { id: "words", every: 4, questions: words, draw: lists.drawWords },
   { id: "editors", every: 4, questions: (asked) => tops(asked, "editors"), draw: lists.drawEditors },
@@ -79,14 +89,16 @@ export function again(id) {
 /** @param {Part} part @param {Asked} now @param {string} at @param {number} round @param {AbortSignal} signal */
 async function drawPart(part, now, at, round, signal) {
   const questions = part.questions(now);
-  const asking = JSON.stringify([questions, part.id]);
+  const asking = JSON.stringify([questions, part.chosen?.(now)]);
   const same = part.asking === asking;
-  if (same && (part.drawn === at || round < (part.round ?? 0) + part.every)) return;
+  if (same && (part.current?.() || part.drawn === at || round < (part.round ?? 0) + part.every)) return;
   try {
     const names = Object.keys(questions);
-    const found = await Promise.all(names.map((name) => quietly(questions[name], at, signal)));
+    const ask = (/** @type {Question} */ question) => quietly(question, at, signal);
+    const found = await Promise.all(names.map((name) => ask(questions[name])));
     signal.throwIfAborted();
-    if (names.length) part.draw(Object.fromEntries(names.map((name, place) => [name, found[place]])), now);
+    const answers = Object.fromEntries(names.map((name, place) => [name, found[place]]));
+    if (names.length) await part.draw(answers, now, (path, query) => ask([path, query]));
     [part.drawn, part.asking, part.round] = [at, asking, round];
     ready(part.id);
   } catch (error) {
@@ -117,7 +129,7 @@ export function ready(id) {
 /** @param {string} id @param {unknown} error */
 export function failed(id, error) {
   const root = find(`#${id}`);
-  const text = `${error instanceof Error ? error.message : error} Trying again by itself.`;
+  const text = `${error instanceof Error ? error.message : error} ${t("page.again")}`;
   const line = root.querySelector(":scope > .problem") ?? h("p", { class: "problem" });
   say(line, text);
   root.append(line);

@@ -2,9 +2,16 @@
 
 import * as charts from "./charts.js";
 import { BY_NAME, CLASSES } from "./classes.js";
-import { find, follow, h, say, table } from "./dom.js";
+import { find, follow, h, say, tell } from "./dom.js";
+import * as figures from "./figures.js";
 import * as format from "./format.js";
 import { stepOf, trimmed } from "./span.js";
+import * as specs from "./specs.js";
+import { parts, t } from "./strings.js";
+
+/** @typedef {import("./parts.js").Asked} Asked */
+
+const DAY = 86_400_000;
 
 /** @param {any} answer of /v1/share by class @returns {any[]} groups in the page's order */
 function groups(answer) {
@@ -13,44 +20,39 @@ function groups(answer) {
   return CLASSES.map((one) => ({ ...none, ...named.get(one.name), ...one }));
 }
 
-/** @param {any} answer @param {import("./parts.js").Asked} asked */
+/** @param {any} answer @param {Asked} asked */
 export function drawShare(answer, asked) {
   const rows = groups(answer);
   const bots = rows.filter((row) => row.side === "bots").reduce((sum, row) => sum + row.edits, 0);
-  const where = asked.state.project === "all-projects" ? "all projects" : asked.state.project;
   sentence(bots, answer.edits);
-  say(find("#covers"), `${where} · ${format.span(asked.span.start, asked.span.end)}`);
+  tell(find("#covers"), [`${asked.place} · `, format.spanned(asked.span.start, asked.span.end)]);
   bar(rows);
   legend(rows);
-  table(
-    find("#share-table"),
-    "Edits by class of editor",
-    ["Class", "Edits", "Share", "Net bytes", "New pages", "Minor edits"],
-    () => rows.map((row) => [
-      row.label,
-      format.count(row.edits),
-      format.percent(row.share),
-      format.signed(row.net_bytes),
-      format.count(row.new_pages),
-      format.count(row.minor),
-    ]),
-  );
-  const part = answer.edits ? `${format.percent(bots / answer.edits)} bots · ` : "";
+  figures.offer(find("#share > .data"), {
+    name: "share",
+    title: find("#sentence").textContent,
+    covers: asked.covers,
+    columns: [
+      { label: t("data.class") },
+      { label: t("data.edits"), show: format.count },
+      { label: t("data.share"), show: format.percent },
+      { label: t("data.net-bytes"), show: format.signed },
+      { label: t("data.new-pages"), show: format.count },
+      { label: t("data.minor"), show: format.count },
+    ],
+    rows: rows.map((row) => [row.label, row.edits, row.share, row.net_bytes, row.new_pages, row.minor]),
+    specification: specs.parts(rows),
+  });
+  const part = answer.edits ? `${t("share.short", { share: format.percent(bots / answer.edits) })} · ` : "";
   document.title = `${part}Bots vs Wiki`;
 }
 
 /** @param {number} bots @param {number} edits */
 function sentence(bots, edits) {
-  const element = find("#sentence");
-  const parts = edits
-    ? [format.percent(bots / edits), " of ", format.count(edits), edits === 1 ? " edit was made by bots" : " edits were made by bots"]
-    : ["No edits", " here in this span", "", ". Choose another span or project."];
-  if (!element.querySelector("strong")) {
-    element.replaceChildren(h("strong", {}), "", h("b", {}), "");
-  }
-  [...element.childNodes].forEach((/** @type {any} */ node, place) => {
-    if (node.textContent !== parts[place]) node.textContent = parts[place];
-  });
+  const values = { share: h("strong", {}, edits ? format.percent(bots / edits) : ""), edits: h("b", {}, format.count(edits)) };
+  tell(find("#sentence"), edits
+    ? parts("share.sentence", values, edits)
+    : [h("span", { class: "plain" }, t("share.none"))]);
 }
 
 /** @param {any[]} rows */
@@ -80,52 +82,55 @@ function legend(rows) {
   });
 }
 
-/** @param {any} answer @param {import("./parts.js").Asked} asked */
+/** @param {any} answer @param {Asked} asked */
 export async function drawCourse(answer, asked) {
   const step = stepOf(answer.granularity);
   const course = trimmed(answer.course);
   const unit = { minutely: "minute", hourly: "hour", daily: "day" }[answer.granularity] ?? "month";
   find("#course-chart").classList.toggle("nothing", course.length === 0);
-  say(find("#course-note"), noteOf(course, unit));
+  tell(find("#course-note"), noteOf(course, unit));
   const times = course.map((/** @type {any} */ one) => Date.parse(one.timestamp));
-  const called = (/** @type {number} */ time) => (step < 86_400_000 ? format.span(time, time + step) : format.day(time));
-  table(
-    find("#course-table"),
-    `Edits by ${unit}`,
-    ["From (UTC)", ...CLASSES.map((one) => one.label)],
-    () => course.map((one, place) => [
-      stamp(times[place], step),
-      ...CLASSES.map(({ name }) => format.count(one.edits[name] ?? 0)),
-    ]),
-  );
-  if (!course.length) return;
-  await charts.draw(find("#course-chart"), shaped(course, times, step, called), asked.state.course);
+  const drawn = course.length ? shaped(course, times, step) : { areas: [], steps: [], inUtc: true };
+  const kind = asked.state.course;
+  figures.offer(find("#course > .data"), {
+    name: "course",
+    title: t(`course.by-${unit}`),
+    covers: asked.covers,
+    columns: [
+      { label: t("data.from"), show: (iso) => stamp(Date.parse(iso), step) },
+      ...CLASSES.map((one) => ({ label: one.label, show: format.count })),
+    ],
+    rows: course.map((one) => [one.timestamp, ...CLASSES.map(({ name }) => one.edits[name] ?? 0)]),
+    specification: specs.course(drawn, kind, { picture: true }),
+  });
+  if (course.length) await charts.draw(find("#course-chart"), `${kind} ${drawn.inUtc}`, specs.course(drawn, kind));
 }
 
 /** @param {number} time @param {number} step */
-function stamp(time, step) {
-  return step < 86_400_000 ? `${format.shortDay(time)}, ${format.minute(time)}` : format.shortDay(time);
-}
+const stamp = (time, step) => (step < DAY ? `${format.ownDay(time)}, ${format.minute(time)}` : `${format.shortDay(time)} (UTC)`);
 
-/** @param {any[]} course @param {string} unit */
+/** @param {any[]} course @param {string} unit @returns {(Node | string)[]} */
 function noteOf(course, unit) {
-  if (!course.length) return "No edits here in this span.";
+  if (!course.length) return [t("share.none")];
   const sum = (/** @type {any} */ one) => Object.values(one.edits).reduce((a, b) => a + b, 0);
   const most = course.reduce((best, one) => (sum(one) > sum(best) ? one : best));
   const at = Date.parse(most.timestamp);
-  const when = unit === "day" || unit === "month" ? `on ${format.day(at)}` : `from ${format.minute(at)}`;
-  return `Edits by ${unit}. The busiest ${unit} was ${when} UTC: ${format.plural(sum(most), "edit")}.`;
+  const text = unit === "day" || unit === "month" ? format.day(at) : format.minute(at);
+  const values = { when: format.when(at, text), edits: format.count(sum(most)) };
+  return [t(`course.by-${unit}`), ". ", ...parts(`course.busiest-${unit}`, values, sum(most))];
 }
 
 /**
  * The rows that the chart draws. A step lasts until the next begins, so the last one is closed by a
  * row of its own.
- * @param {any[]} course @param {number[]} times @param {number} step @param {(time: number) => string} called
+ * @param {any[]} course @param {number[]} times @param {number} step @returns {specs.Course}
  */
-function shaped(course, times, step, called) {
+function shaped(course, times, step) {
   const row = (/** @type {any} */ edits, /** @type {number} */ time) =>
     CLASSES.map((one, order) => ({ time, order, class: one.name, edits: edits[one.name] ?? 0 }));
   const last = course.length - 1;
+  const called = (/** @type {number} */ time) =>
+    step < DAY ? `${format.span(time, time + step)}\n${format.inUtc(time)}` : `${format.day(time)} (UTC)`;
   return {
     areas: [...course.flatMap((one, place) => row(one.edits, times[place])), ...row(course[last].edits, times[last] + step)],
     steps: course.map((one, place) => ({
@@ -133,6 +138,7 @@ function shaped(course, times, step, called) {
       until: times[place] + step,
       text: [called(times[place]), ...lines(one.edits)].join("\n"),
     })),
+    inUtc: step >= DAY,
   };
 }
 

@@ -113,6 +113,6 @@ export function top(span) {
   const oneDay = span.end - span.start <= DAY;
   return {
     path: `${year}/${month}/${oneDay ? day : "all-days"}`,
-    label: oneDay ? format.day(last) : format.month(last),
+    label: `${oneDay ? format.day(last.getTime()) : format.month(last.getTime())} (UTC)`,
   };
 }

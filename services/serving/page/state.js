@@ -12,8 +12,11 @@
  * @property {"edits" | "share"} course
  * @property {"sides" | "classes"} words
  * @property {string} q words to search changes for
- * @property {string} who
- * @property {"edits" | "all"} what
+ * @property {string} who "bots", "humans" or one class
+ * @property {"edits" | "new" | "log" | "categorize" | "all"} what
+ * @property {"any" | "articles" | "talk"} space
+ * @property {string} topic shown in detail; "" for the one with most edits
+ * @property {string} lang chosen by the reader; otherwise the browser's
  */
 
 /** @type {State} */
@@ -27,6 +30,9 @@ const DEFAULTS = {
   q: "",
   who: "all-editor-types",
   what: "edits",
+  space: "any",
+  topic: "",
+  lang: "",
 };
 const DAY = /^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/;
 /** @type {Record<string, (text: string) => boolean>} */
@@ -38,8 +44,11 @@ const READABLE = {
   course: (text) => ["edits", "share"].includes(text),
   words: (text) => ["sides", "classes"].includes(text),
   q: (text) => text.length <= 256,
-  who: (text) => ["all-editor-types", "bots", "humans"].includes(text),
-  what: (text) => ["edits", "all"].includes(text),
+  who: (text) => ["all-editor-types", "bots", "humans", "group-bot", "name-bot", "anonymous", "user"].includes(text),
+  what: (text) => ["edits", "new", "log", "categorize", "all"].includes(text),
+  space: (text) => ["any", "articles", "talk"].includes(text),
+  topic: (text) => /^[0-9a-f]{1,64}-\d{1,6}$/.test(text),
+  lang: (text) => ["en", "pt-BR"].includes(text),
 };
 
 /** @param {string} search of an address @returns {State} */

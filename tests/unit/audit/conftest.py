@@ -87,7 +87,7 @@ class Scene:
             cache_dir=self.path,
             pin_live=0.0,
         )
-        files = Files({}, asyncio.ensure_future(_made()))
+        files = Files({}, {}, asyncio.ensure_future(_made()))
         app = build(deps, files)
         app.on_response_prepare.append(described.check)
         async with TestClient(TestServer(app)) as client:

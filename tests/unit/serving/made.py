@@ -224,7 +224,8 @@ class World:
             "pin_live": 0.0,
         } | more
         vega = asyncio.ensure_future(_made(file(VEGA, b"export {}")))
-        files = Files({"index.html": file("index.html", b"<!doctype html>")}, vega)
+        pages = {tag: file("index.html", tag.encode()) for tag in ("en", "pt-BR")}
+        files = Files({}, pages, vega)
         app = build(Deps(**given), files)
         app.on_response_prepare.append(described.check)
         async with TestClient(TestServer(app)) as client:

@@ -110,10 +110,22 @@ async def test_what_is_not_there_is_a_problem_too(
 
 @pytest.mark.parametrize("path", ["/", "/v1/share", "/v1/status", "/nothing", "/healthz"])
 async def test_every_answer_is_guarded(world: World, path: str) -> None:
+    expected = HEADERS | ({"Vary": "Accept-Encoding, Accept-Language"} if path == "/" else {})
     async with world.served() as client, client.get(path) as response:
-        assert {name: response.headers[name] for name in HEADERS} == HEADERS
+        assert {name: response.headers[name] for name in HEADERS} == expected
         assert "unsafe" not in response.headers["Content-Security-Policy"]
         assert response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "language"), [("/", "pt-BR"), ("/?lang=en&project=pt.wikipedia", "en")]
+)
+async def test_the_page_comes_in_the_readers_language(
+    world: World, path: str, language: str
+) -> None:
+    asked = {"Accept-Language": "pt"}
+    async with world.served() as client, client.get(path, headers=asked) as response:
+        assert response.headers["Content-Language"] == await response.text() == language
 
 
 async def test_head_says_what_get_would_send(world: World) -> None:
@@ -211,11 +223,10 @@ async def test_the_page_is_served_with_its_files(tmp_path: Path) -> None:
     """The real ones: the chart module is made once and is found again."""
     files = await Files.open(tmp_path / "cache")
     try:
-        index = await files.get("index.html")
-        assert index is not None
-        assert index.type == "text/html"
-        assert b"<!doctype html>" in index.body.lower()
-        assert await files.get("__init__.py") is None
+        assert files.pages["pt-BR"].type == "text/html"
+        assert b'<!doctype html>\n<html lang="pt-BR">' in files.pages["pt-BR"].body
+        assert all(b"{{" not in page.body for page in files.pages.values())
+        assert await files.get("__init__.py") is await files.get("index.html") is None
         vega = await files.get("vega.js")
         assert vega is not None
         assert b"export const { vegaEmbed, vegaLite, vega }" in vega.body

@@ -251,6 +251,9 @@ async def test_projects_and_span(asked: tuple[World, Client]) -> None:
     body = await get(client, "/v1/projects?start=20240228&end=20240302")
     ranked = [(row["project"], row["edits"]) for row in body["projects"]]
     assert ranked == first(Counter(d.change.project for d in world.where(edit)))
+    bots = world.where(lambda of: edit(of) and of.editor_class in EDITOR_TYPES["bots"])
+    by_bots = Counter(d.change.project for d in bots)
+    assert {row["project"]: row["bots"] for row in body["projects"] if row["bots"]} == by_bots
     span = await get(client, "/v1/span")
     assert (span["first"], span["last"]) == (20240228, 20240301)
 

@@ -1,9 +1,9 @@
-"""Makes docs/page.png, the picture in the README, from a recording.
+"""Makes the pictures of the README, docs/page.png and docs/phone.png, from simulated changes.
 
-.venv/bin/python scripts/screenshot.py path/to/recentchange.jsonl.gz
+.venv/bin/python scripts/screenshot.py
 
-Runs `bvw up` over the recording in a directory of its own, waits until a batch run has ended, and
-takes the page from its head to the end of the most edited pages.
+Runs `bvw up` over the simulator in a directory of its own, waits until a batch run has found topics,
+and takes the page from its head to the end of the map, and its first screens on a dark phone.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 MARGIN = 20
-PATIENCE = 120_000  # ms until the first batch run has ended
+PATIENCE = 300_000  # ms until the first batch run has ended
+WIDE, NARROW = 1280, 390
+PHONE_SCREENS = 1_560  # px
 
 
 @contextmanager
-def serving(recording: Path, data: Path) -> Iterator[str]:
-    """The address of a `bvw up` over the recording."""
-    command = [sys.executable, "-m", "services.cli.main", "up", "--source", str(recording)]
+def serving(data: Path) -> Iterator[str]:
+    """The address of a `bvw up` over the simulator."""
+    command = [sys.executable, "-m", "services.cli.main", "up", "--source", "demo"]
     command += ["--data", str(data), "--port", "0", "--metrics-port", "0"]
     with subprocess.Popen(  # noqa: S603 - our own command
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -44,43 +46,45 @@ def serving(recording: Path, data: Path) -> Iterator[str]:
             process.communicate()
 
 
-def picture(page: Page, url: str, file: Path, width: int) -> None:
-    """Once numbers, chart and lists are there."""
+def opened(browser: Browser, url: str, width: int, scheme: Literal["light", "dark"]) -> Page:
+    """The page once numbers, charts, lists and topics are there."""
+    page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
     page.goto(url)
-    page.get_by_text(re.compile("everything that was read is counted · batch run")).wait_for(
-        timeout=PATIENCE
-    )
-    page.wait_for_selector("#course-chart svg path")
+    page.locator("#topic-pages li").first.wait_for(timeout=PATIENCE)
+    expect(page.locator("#freshness")).to_contain_text(" ago", timeout=PATIENCE)
+    page.locator("#map-chart svg").wait_for()
+    page.locator("#course-chart svg path").first.wait_for()
     expect(page.locator("main [aria-busy]")).to_have_count(0)
-    end = page.locator("#pages").evaluate("pages => pages.getBoundingClientRect().bottom")
-    page.set_viewport_size({"width": width, "height": round(end) + MARGIN})
-    file.parent.mkdir(parents=True, exist_ok=True)
+    return page
+
+
+def picture(page: Page, file: Path, height: int) -> None:
+    width = (page.viewport_size or {"width": WIDE})["width"]
+    page.set_viewport_size({"width": width, "height": height})
     page.screenshot(path=file, animations="disabled")
 
 
-def take(recording: Path, file: Path, *, width: int, scheme: Literal["light", "dark"]) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
+def take(folder: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
         sys.exit("no chromium on the PATH; Debian: apt-get install chromium")
     with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(recording, Path(folder) / "data") as url,
+        tempfile.TemporaryDirectory() as place,
+        serving(Path(place) / "data") as url,
         sync_playwright() as playwright,
     ):
-        opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = opened.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-        picture(page, url, file, width)
-        opened.close()
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = opened(browser, url, WIDE, "light")
+        end = page.locator("#map").evaluate("map => map.getBoundingClientRect().bottom")
+        picture(page, folder / "page.png", round(end) + MARGIN)
+        picture(opened(browser, url, NARROW, "dark"), folder / "phone.png", PHONE_SCREENS)
+        browser.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("file", nargs="?", type=Path, default=Path("docs/page.png"))
-    parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--scheme", choices=("light", "dark"), default="light")
-    given = parser.parse_args()
-    take(given.recording, given.file, width=given.width, scheme=given.scheme)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    take(parser.parse_args().folder)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
  */
 
 import { find } from "./dom.js";
+import { vegaLocale } from "./format.js";
 import { colours } from "./specs.js";
 
 /** @type {Map<HTMLElement, {form: string, view: any}>} */
@@ -28,6 +29,7 @@ const OPTIONS = {
   ast: true,
   actions: false,
   defaultStyle: false,
+  ...vegaLocale,
 };
 
 /** @param {HTMLElement} element @param {object} specification @returns {Promise<any>} the view */

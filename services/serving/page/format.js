@@ -67,6 +67,26 @@ export const zone = CLOCK.resolvedOptions().timeZone;
 /** A time as an element: text as given, UTC beside the pointer. @param {number} time ms @param {string} [text] */
 export const when = (time, text = clock(time)) => h("time", { datetime: new Date(time).toISOString(), title: inUtc(time) }, text);
 
+/** Names of the days or months, from any week and year. @param {Intl.DateTimeFormatOptions} how @param {number} step @param {number} count */
+const named = (how, step, count) =>
+  Array.from({ length: count }, (_, at) => utc(how).format(Date.UTC(2023, 0, 1) + at * step * 86_400_000));
+const NUMBER = Object.fromEntries(COUNT.formatToParts(1_234_567.8).map(({ type, value }) => [type, value]));
+
+/** How charts write numbers and dates (d3's locales): as the rest of the page does. */
+export const vegaLocale = {
+  formatLocale: { decimal: NUMBER.decimal, thousands: NUMBER.group, grouping: [3], currency: ["", ""] },
+  timeFormatLocale: {
+    dateTime: "%x, %X",
+    date: "%d/%m/%Y",
+    time: "%H:%M:%S",
+    periods: ["AM", "PM"],
+    days: named({ weekday: "long" }, 1, 7),
+    shortDays: named({ weekday: "short" }, 1, 7),
+    months: named({ month: "long" }, 31, 12),
+    shortMonths: named({ month: "short" }, 31, 12),
+  },
+};
+
 const UNITS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([
   ["day", 86_400],
   ["hour", 3_600],

@@ -47,7 +47,7 @@ export function split(list, rows, nothing) {
   follow(list, rows, (row) => row.key, make, (element, row) => {
     const share = row.edits ? row.bots / row.edits : 0;
     say(find(".count", element), format.count(row.edits));
-    say(find(".share", element), t("share.short", { share: format.percent(share) }));
+    say(find(".share", element), format.percent(share));
     element.style.setProperty("--part", String(row.edits / most));
     element.style.setProperty("--bots-part", String(share));
     mark(element, Boolean(row.current));
@@ -70,7 +70,7 @@ function listed(columns, rows, what) {
 /** @param {any} answer of /v1/projects @param {Asked} asked */
 export function drawWhere(answer, asked) {
   const root = find("#where");
-  say(find(".note", root), asked.hoursLabel);
+  say(find(".note", root), `${asked.hoursLabel} · ${t("lists.percent")}`);
   const rows = answer.projects.slice(0, 8).map((/** @type {any} */ row) => ({
     key: row.project,
     bots: row.bots,
@@ -169,12 +169,11 @@ export function drawWords(answers, asked) {
 
 /** @param {any} answer @param {Asked} asked @returns {Row[]} */
 function wordRows(answer, asked) {
-  return answer.words.map((/** @type {any} */ row) => ({
-    key: `${row.stem} ${row.word}`,
-    edits: row.edits,
-    text: row.word,
-    name: () => searching(row.word, asked),
-  }));
+  // Over several languages a word may have several stems: who reads it sees one word.
+  const edits = new Map();
+  for (const row of answer.words) edits.set(row.word, (edits.get(row.word) ?? 0) + row.edits);
+  const rows = [...edits].map(([word, edits]) => ({ key: word, edits, text: word, name: () => searching(word, asked) }));
+  return rows.sort((a, b) => b.edits - a.edits);
 }
 
 /** @param {any} answer @param {Asked} asked */

@@ -41,7 +41,7 @@ export async function draw(answer, asked, ask, query) {
 function drawList(answer, asked, chosen) {
   const root = find("#topics");
   const covers = `${asked.place} · ${asked.daysLabel}`;
-  tell(find(".note", root), [covers, ...answer.model?.verdict === "scattered" ? [` · ${t("topics.scattered")}`] : []]);
+  tell(find(".note", root), [covers, ` · ${t("lists.percent")}`, ...answer.model?.verdict === "scattered" ? [` · ${t("topics.scattered")}`] : []]);
   const rows = answer.topics.slice(0, LISTED).map((/** @type {any} */ row) => ({
     key: row.id,
     bots: row.bots,

@@ -13,7 +13,18 @@ from rich.console import Console
 from bench import events
 from bench.figures import Figure, as_json, table
 
-NAMES: Final = ("decode", "text", "log", "speed", "latency", "api", "stream", "feed", "pipeline")
+NAMES: Final = (
+    "decode",
+    "text",
+    "log",
+    "speed",
+    "latency",
+    "api",
+    "stream",
+    "feed",
+    "page",
+    "pipeline",
+)
 
 WIDTH: Final = 132
 """Columns of what is written to a file."""

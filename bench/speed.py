@@ -36,14 +36,14 @@ def batches(lines: list[bytes]) -> list[Batch]:
     following = [0] * PARTITIONS
     made: list[Batch] = []
     for first in range(0, len(lines), BATCH):
-        records = []
+        records, since = [], tuple(following)
         for n, raw in enumerate(lines[first : first + BATCH], first):
             key = str(n)
             of = partition(key, PARTITIONS)
             records.append(Record(of, following[of], key, n, raw))
             following[of] += 1
         times = (first + BATCH,) * PARTITIONS
-        made.append(Batch(tuple(records), tuple(following), times))
+        made.append(Batch(tuple(records), since, tuple(following), times))
     return made
 
 
@@ -55,7 +55,7 @@ async def write(view: SqliteSpeedView, log: list[Batch]) -> None:
         if writing:
             await writing
         writing = asyncio.ensure_future(
-            view.write(prepared.documents, prepared.until, prepared.times)
+            view.write(prepared.documents, prepared.since, prepared.until, prepared.times)
         )
     if writing:
         await writing

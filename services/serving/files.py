@@ -81,7 +81,12 @@ def _parts() -> Iterator[tuple[str, File]]:
 
 
 def _pages() -> Iterator[tuple[str, File]]:
+    # All modules are asked for at once: one that asks for the next would take a round trip each.
+    names = sorted(entry.name for entry in resources.files(PAGE).iterdir())
+    modules = [name for name in (*names, VEGA) if name.endswith(".js")]
+    preloads = "".join(f'<link rel="modulepreload" href="/static/{name}">' for name in modules)
     template = resources.files(PAGE).joinpath(INDEX).read_text("utf-8")
+    template = template.replace("{{preloads}}", preloads)
     for language, strings in languages.read().items():
         body = languages.written(template, language, strings)
         yield language, file(INDEX, body.encode())

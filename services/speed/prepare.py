@@ -18,13 +18,14 @@ class Prepared:
     """Arguments of `SpeedView.write`. Canaries are no documents, but `until` is beyond them."""
 
     documents: tuple[Indexed, ...]
+    since: Vector
     until: Vector
     times: Vector
 
 
 def prepare(batch: Batch) -> Prepared:
     found = tuple(indexed for record in batch.records if (indexed := _indexed(record)))
-    return Prepared(found, batch.until, batch.times)
+    return Prepared(found, batch.since, batch.until, batch.times)
 
 
 def _indexed(record: Record) -> Indexed | None:

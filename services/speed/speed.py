@@ -27,7 +27,7 @@ from services.shared.runtime import crash, metrics
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.settings import Settings
 from services.shared.runtime.unavailable import Unavailable
-from services.shared.speedview.port import Busy, SpeedView
+from services.shared.speedview.port import BegunAnew, Busy, SpeedView
 from services.speed import rebuild, upkeep
 from services.speed.prepare import Prepared, prepare
 
@@ -124,12 +124,18 @@ class _Session:
             kept = kept and await self._take(prepared)
 
     async def _take(self, prepared: Prepared) -> bool:
-        """True once it is visible, False if the end came before the view had room for it."""
+        """True once it is visible, False if the end came before, or the view has been begun anew."""
         crash.point("speed.before-write")
         while True:
             try:
                 with metrics.SPEED_INDEX_SECONDS.time():
-                    await self.view.write(prepared.documents, prepared.until, prepared.times)
+                    await self.view.write(
+                        prepared.documents, prepared.since, prepared.until, prepared.times
+                    )
+            except BegunAnew as error:
+                _log.warning("speed_view_begun_anew", reason=str(error))
+                self.ended.set()  # the next session goes on from where the view stands
+                return False
             except (Busy, Unavailable) as error:
                 await self._wait("speed_view_busy", error)
                 if self.ended.is_set():

@@ -1,7 +1,7 @@
 """What every speed view promises (services/shared/speedview/port.py), over every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.shared.domain.positions import Vector
 from services.shared.domain.query import Between, Condition, OneOf, Query
 from services.shared.domain.views import EDITS, PAGES, VIEWS, WORDS, Rows, View, rows_of
 from services.shared.runtime.exits import Exit
 from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.embedded import SqliteSpeedView
-from services.shared.speedview.port import Indexed, Search, SpeedView, Visible
+from services.shared.speedview.port import BegunAnew, Indexed, Search, SpeedView, Visible
 from services.shared.text import search_terms
 from tests.contract.backends import chosen
 from tests.deaths import died
@@ -49,6 +50,13 @@ async def view(opener: Opener) -> SpeedView:
     view = await opener()
     await view.begin(LOG, START, None, text_version=1)
     return view
+
+
+async def put(view: SpeedView, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
+    """As the one writer does: from where the view stands."""
+    visible = await view.visible()
+    assert visible is not None
+    await view.write(documents, visible.positions, until, times)
 
 
 async def everything(view: SpeedView) -> list[Indexed]:
@@ -119,9 +127,9 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
     )
     while order:
         size = data.draw(st.integers(1, len(order)))
-        await view.write(order[:size], END, START)
+        await put(view, order[:size], END, START)
         order = order[size:]
-    await view.write([], END, START)
+    await put(view, [], END, START)
     assert await everything(view) == untold(winners(log))
     for of in VIEWS:
         expected = rows_of(of, (hit.document for hit in winners(log)))
@@ -129,8 +137,8 @@ async def test_the_lowest_position_wins_in_any_order_split_and_repetition(
 
 
 async def test_a_copy_beaten_after_it_was_found_is_in_no_search_and_no_sum(view: SpeedView) -> None:
-    await view.write([at(0, 9, "x", title="Porto", net_bytes=9)], END, START)
-    await view.write([at(0, 3, "x", title="Lisboa", net_bytes=3)], END, START)
+    await put(view, [at(0, 9, "x", title="Porto", net_bytes=9)], END, START)
+    await put(view, [at(0, 3, "x", title="Lisboa", net_bytes=3)], END, START)
     assert await found(view, "porto") == []
     assert await found(view, "lisboa") == ["Lisboa"]
     assert await view.sums(Query(PAGES, ("title",)), START, END) == {("Lisboa",): (1, 3, 3)}
@@ -145,7 +153,7 @@ async def test_sums_are_those_of_the_winners_in_the_span(
     view: SpeedView, log: list[Indexed], data: st.DataObject
 ) -> None:
     await view.begin(LOG, START, None, text_version=1)
-    await view.write(log, END, START)
+    await put(view, log, END, START)
     offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
     since, until = data.draw(offsets), data.draw(offsets)
     query = data.draw(st.sampled_from(VIEWS).flatmap(queries))
@@ -153,26 +161,44 @@ async def test_sums_are_those_of_the_winners_in_the_span(
     assert await view.sums(query, since, until) == grouped(rows, query)
 
 
+async def test_a_batch_that_does_not_follow_is_refused_whole(view: SpeedView) -> None:
+    """A writer may come late, to a view that has been emptied since it read the log."""
+    await put(view, [at(0, 1), at(0, 2)], (3, 3), START)
+    before = await view.visible()
+    await view.begin(LOG, START, (3, 3), text_version=1)
+    begun = await view.visible()
+    for late in ([], [at(0, 3)]):
+        with pytest.raises(BegunAnew, match=r"begins at \(3, 3\), the view stands at \(0, 0\)"):
+            await view.write(late, (3, 3), (4, 3), START)
+    assert await view.visible() == begun
+    assert await view.search(Search(), START, START, limit=9) == []
+    await view.write([at(0, 1), at(0, 2)], START, (3, 3), START)
+    assert await view.visible() == before
+    await view.write([at(0, 2)], (1, 1), (3, 3), START)
+    assert await view.visible() == before, "a copy of what is there follows"
+    assert len(await view.search(Search(), START, (3, 3), limit=9)) == 2
+
+
 async def test_a_condition_may_have_very_many_values(view: SpeedView) -> None:
-    await view.write([at(0, 1, title="Lisboa"), at(1, 1, title="Ünïcödé 'n\" co")], END, START)
+    await put(view, [at(0, 1, title="Lisboa"), at(1, 1, title="Ünïcödé 'n\" co")], END, START)
     titles = (*(f"page {n}" for n in range(100_000)), "Ünïcödé 'n\" co")
     rows = await view.sums(Query(PAGES, ("title",), (OneOf("title", titles),)), START, END)
     assert rows == {("Ünïcödé 'n\" co",): (1, 7, 7)}
 
 
 async def test_values_are_data_whatever_they_look_like(view: SpeedView) -> None:
-    await view.write([at(0, 1)], END, START)
+    await put(view, [at(0, 1)], END, START)
     hostile = Query(EDITS, (), (OneOf("project", ("' OR 1=1 --", "pt.wikipedia') --")),))
     assert await view.sums(hostile, START, END) == {}
 
 
 async def test_nothing_sums_up_to_no_rows(view: SpeedView) -> None:
-    await view.write([], END, START)
+    await put(view, [], END, START)
     assert await view.sums(Query(WORDS), START, END) == {}
 
 
 async def test_a_span_has_its_first_position_and_not_its_last(view: SpeedView) -> None:
-    await view.write([at(p, n) for p in (0, 1) for n in range(5)], (5, 5), START)
+    await put(view, [at(p, n) for p in (0, 1) for n in range(5)], (5, 5), START)
     for since, until, count in (((1, 4), (3, 5), 3), ((2, 2), (2, 3), 1), ((0, 0), (5, 5), 10)):
         assert (await view.sums(Query(EDITS), since, until))[()][0] == count
 
@@ -180,7 +206,7 @@ async def test_a_span_has_its_first_position_and_not_its_last(view: SpeedView) -
 async def test_sums_are_exact_or_nothing(view: SpeedView) -> None:
     """A view that has lost what somebody pinned must not answer without it."""
     log = [at(0, 1), at(1, 1), at(0, 6), at(1, 6)]
-    await view.write(log, (8, 8), START)
+    await put(view, log, (8, 8), START)
     total = Query(EDITS)
     whole = await view.sums(total, START, (8, 8))
     for until in ((9, 8), (8, 9)):
@@ -189,14 +215,14 @@ async def test_sums_are_exact_or_nothing(view: SpeedView) -> None:
     await view.begin(LOG, START, (8, 8), text_version=1)
     with pytest.raises(Unavailable):
         await view.sums(total, START, (8, 8))
-    await view.write(log[:2], (5, 5), START)
+    await put(view, log[:2], (5, 5), START)
     with pytest.raises(Unavailable):
         await view.sums(total, (5, 0), (8, 5))
     assert (await view.sums(total, (5, 0), (5, 5)))[()][0] == 1
-    await view.write(log[2:], (8, 8), START)
+    await put(view, log[2:], (8, 8), START)
     assert await view.sums(total, START, (8, 8)) == whole
     await view.begin(LOG, (5, 0), None, text_version=1)
-    await view.write(log[1:], (8, 8), START)
+    await put(view, log[1:], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.sums(total, (4, 0), (8, 8))
     assert (await view.sums(total, (5, 0), (8, 8)))[()][0] == 3
@@ -220,33 +246,33 @@ async def test_a_view_that_has_not_begun_vouches_for_nothing(opener: Opener) -> 
 async def test_the_visible_position_moves_over_canaries_and_never_goes_back(
     view: SpeedView,
 ) -> None:
-    await view.write([at(0, 1)], (2, 0), (1_001, 0))
-    await view.write([], (2, 5), (1_001, 1_005))
-    await view.write([at(0, 0, "late")], (1, 1), (1_000, 1_001))
+    await put(view, [at(0, 1)], (2, 0), (1_001, 0))
+    await put(view, [], (2, 5), (1_001, 1_005))
+    await put(view, [at(0, 0, "late")], (1, 1), (1_000, 1_001))
     assert await view.visible() == Visible(LOG, (2, 5), (1_001, 1_005), START, text_version=1)
 
 
 async def test_a_rebuild_ends_where_it_was_to_end(view: SpeedView) -> None:
     await view.begin(LOG, (3, 0), (5, 5), text_version=1)
-    await view.write([], (5, 4), START)
+    await put(view, [], (5, 4), START)
     assert await view.visible() == Visible(LOG, (5, 4), START, (3, 0), (5, 5), text_version=1)
-    await view.write([], (5, 5), START)
+    await put(view, [], (5, 5), START)
     assert await view.visible() == Visible(LOG, (5, 5), START, (3, 0), text_version=1)
 
 
 async def test_begin_empties_the_view(view: SpeedView) -> None:
-    await view.write([at(0, 1, "x")], (2, 0), (1, 1))
+    await put(view, [at(0, 1, "x")], (2, 0), (1, 1))
     await view.begin("log-2", (7, 7), None, text_version=2)
     assert await view.visible() == Visible("log-2", (7, 7), START, (7, 7), text_version=2)
     assert await everything(view) == []
-    await view.write([at(0, 9, "x")], (10, 7), (1, 1))
+    await put(view, [at(0, 9, "x")], (10, 7), (1, 1))
     assert [hit.offset for hit in await everything(view)] == [9]
 
 
 async def test_what_is_written_is_there_after_a_reopening_and_for_others(
     view: SpeedView, opener: Opener
 ) -> None:
-    await view.write([at(0, 1)], (2, 0), (1_001, 0))
+    await put(view, [at(0, 1)], (2, 0), (1_001, 0))
     other = await opener()
     assert await other.visible() == Visible(LOG, (2, 0), (1_001, 0), START, text_version=1)
     assert await everything(other) == untold([at(0, 1)])
@@ -255,7 +281,7 @@ async def test_what_is_written_is_there_after_a_reopening_and_for_others(
 async def test_a_view_that_has_not_begun_takes_nothing(opener: Opener) -> None:
     fresh = await opener()
     with pytest.raises(ValueError, match="not begun"):
-        await fresh.write([at(0, 1)], END, END)
+        await fresh.write([at(0, 1)], START, END, END)
 
 
 # Search
@@ -267,13 +293,13 @@ async def test_a_view_that_has_not_begun_takes_nothing(opener: Opener) -> None:
 )
 async def test_search_finds_all_terms_without_case_and_accents(view: SpeedView, text: str) -> None:
     match = at(0, 1, title="Łódź Fabryczna", comment="東京都", user="Ana's")
-    await view.write([match, at(1, 1, title="Kraków", user="Bob")], END, START)
+    await put(view, [match, at(1, 1, title="Kraków", user="Bob")], END, START)
     assert await found(view, text) == ["Łódź Fabryczna"]
 
 
 @pytest.mark.parametrize("text", ["Łódź Kraków", "fabry", "京東", "krakow AND lodz"])
 async def test_search_finds_nothing_that_lacks_a_term(view: SpeedView, text: str) -> None:
-    await view.write([at(0, 1, title="Łódź Fabryczna", comment="東京都")], END, START)
+    await put(view, [at(0, 1, title="Łódź Fabryczna", comment="東京都")], END, START)
     assert await found(view, text) == []
 
 
@@ -285,7 +311,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
-    await view.write([at(0, 1, title=text, user=""), at(0, 2, title="Lisboa")], END, START)
+    await put(view, [at(0, 1, title=text, user=""), at(0, 2, title="Lisboa")], END, START)
     assert text in await found(view, text)
     assert (await found(view, text) == [text]) == bool(search_terms(text))
 
@@ -293,14 +319,14 @@ async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
 @pytest.mark.parametrize("term", [*HOSTILE, "ab*cd", '"', "é", "𞤢𞤣", "x" * 64])
 async def test_a_term_is_found_by_itself_alone(view: SpeedView, term: str) -> None:
     term = term.replace(" ", "_").lower()
-    await view.write([replace(at(0, 1), terms=(term, "z")), at(0, 2)], END, START)
+    await put(view, [replace(at(0, 1), terms=(term, "z")), at(0, 2)], END, START)
     hits = await view.search(Search(terms=(term,)), START, END, limit=9)
     assert [hit.offset for hit in hits] == [1]
 
 
 async def test_a_search_may_have_very_many_terms(view: SpeedView) -> None:
     terms = tuple(f"t{n}" for n in range(2000))
-    await view.write([replace(at(0, 1), terms=terms), at(0, 2)], END, START)
+    await put(view, [replace(at(0, 1), terms=terms), at(0, 2)], END, START)
     assert len(await view.search(Search(terms=terms), START, END, limit=9)) == 1
     assert await view.search(Search(terms=(*terms, "more")), START, END, limit=9) == []
 
@@ -320,7 +346,8 @@ async def test_a_search_may_have_very_many_terms(view: SpeedView) -> None:
     ],
 )
 async def test_every_filter_must_hold(view: SpeedView, search: Search, offsets: list[int]) -> None:
-    await view.write(
+    await put(
+        view,
         [
             at(0, 1),
             at(0, 2, project="en.wikipedia", editor_class="group-bot"),
@@ -333,7 +360,7 @@ async def test_every_filter_must_hold(view: SpeedView, search: Search, offsets: 
 
 
 async def test_search_stays_within_the_span(view: SpeedView) -> None:
-    await view.write([at(p, n) for p in (0, 1) for n in range(5)], END, START)
+    await put(view, [at(p, n) for p in (0, 1) for n in range(5)], END, START)
     hits = await view.search(Search(terms=("lisboa",)), (1, 4), (3, 5), limit=9)
     assert [(hit.partition, hit.offset) for hit in hits] == [(1, 4), (0, 2), (0, 1)]
 
@@ -352,7 +379,7 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
     for offset, (partition, passed) in enumerate(times):
         now += passed
         log.append(at(partition, offset, time=now))
-    await view.write(log, END, START)
+    await put(view, log, END, START)
     until, search = (len(log), len(log)), Search(terms=terms)
     pages: list[Indexed] = []
     while page := await view.search(
@@ -361,7 +388,7 @@ async def test_pages_join_to_the_whole_while_new_documents_arrive(
     ):  # fmt: skip
         assert len(page) <= size
         pages += page
-        await view.write([at(0, len(log) + len(pages), time=now)], END, START)
+        await put(view, [at(0, len(log) + len(pages), time=now)], END, START)
     assert pages == untold(log)
 
 
@@ -388,7 +415,7 @@ async def test_a_scan_is_a_search_from_the_other_end(
         now += passed
         kind, title = data.draw(st.sampled_from([("edit", "Lisboa"), ("log", "Porto")]))
         log.append(at(partition, offset, time=now, type=kind, title=title))
-    await view.write(log, (20, 20), START)
+    await put(view, log, (20, 20), START)
     offsets = st.tuples(st.integers(0, 20), st.integers(0, 20))
     since, until = data.draw(offsets), data.draw(offsets)
     newest_first = await view.search(search, since, until, limit=100)
@@ -396,11 +423,11 @@ async def test_a_scan_is_a_search_from_the_other_end(
 
 
 async def test_a_scan_is_exact_or_nothing(view: SpeedView) -> None:
-    await view.write([at(0, 1), at(0, 6)], (8, 8), START)
+    await put(view, [at(0, 1), at(0, 6)], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.scan(Search(), START, (9, 8), limit=9)
     await view.begin(LOG, (5, 0), None, text_version=1)
-    await view.write([at(0, 6)], (8, 8), START)
+    await put(view, [at(0, 6)], (8, 8), START)
     with pytest.raises(Unavailable):
         await view.scan(Search(), (4, 0), (8, 8), limit=9)
     assert [hit.offset for hit in await view.scan(Search(), (5, 0), (8, 8), limit=9)] == [6]
@@ -412,21 +439,21 @@ async def test_followers_hear_of_every_move_also_of_another_process(
     other = await opener()
     async with aclosing(view.follow()) as own, aclosing(other.follow()) as others:
         for follower in (own, others):
-            assert await anext(follower) == Visible(LOG, START, START, START)
+            assert await anext(follower) == Visible(LOG, START, START, START, text_version=1)
         async with asyncio.timeout(20):
             for offset in range(1, 4):
                 coming = [asyncio.create_task(anext(follower)) for follower in (own, others)]
                 await asyncio.sleep(0)  # both wait
-                await view.write([at(0, offset)], (offset + 1, 0), (1_000 + offset, 0))
-                expected = Visible(LOG, (offset + 1, 0), (1_000 + offset, 0), START)
+                await put(view, [at(0, offset)], (offset + 1, 0), (1_000 + offset, 0))
+                expected = Visible(LOG, (offset + 1, 0), (1_000 + offset, 0), START, text_version=1)
                 assert await asyncio.gather(*coming) == [expected, expected]
-            await view.write([], (9, 0), START)
+            await put(view, [], (9, 0), START)
             await view.begin("log-2", START, (9, 9), text_version=1)
             assert (await anext(own)).log == "log-2", "only the newest is told"
 
 
 async def test_followers_hear_of_what_is_let_go_of(view: SpeedView) -> None:
-    await view.write([at(0, 1)], (5, 5), (2_000, 2_000))
+    await put(view, [at(0, 1)], (5, 5), (2_000, 2_000))
     async with aclosing(view.follow()) as follower, asyncio.timeout(20):
         assert (await anext(follower)).floor == START
         await view.shrink((2, 0), (9_999, 9_999))
@@ -440,25 +467,25 @@ async def test_a_view_that_has_not_begun_is_waited_for(opener: Opener) -> None:
         await asyncio.sleep(0.05)
         assert not coming.done()
         await fresh.begin(LOG, START, None, text_version=1)
-        assert await coming == Visible(LOG, START, START, START)
+        assert await coming == Visible(LOG, START, START, START, text_version=1)
 
 
 # Retention
 
 
 async def test_what_shrinks_leaves_its_id_so_that_a_later_copy_loses(view: SpeedView) -> None:
-    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 1, "z")], END, START)
+    await put(view, [at(0, 1, "x"), at(0, 2, "y"), at(1, 1, "z")], END, START)
     assert await view.oldest() == 1_001
     assert await view.shrink((2, 9), (9_999, 1_001)) == 1
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
     assert await found(view, "lisboa") == ["Lisboa"] * 2
-    await view.write([at(0, 7, "x"), at(0, 1, "x")], END, START)
+    await put(view, [at(0, 7, "x"), at(0, 1, "x")], END, START)
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["y", "z"]
     assert await view.shrink((2, 9), (9_999, 1_001)) == 0
 
 
 async def test_only_what_is_before_both_position_and_time_shrinks(view: SpeedView) -> None:
-    await view.write([at(0, n, time=1_000 + n // 2) for n in range(10)], END, START)
+    await put(view, [at(0, n, time=1_000 + n // 2) for n in range(10)], END, START)
     assert await view.shrink((9, 0), (1_002, 0)) == 4
     assert await view.shrink((5, 9), (9_999, 9_999)) == 1
     assert await view.oldest() == 1_002
@@ -466,7 +493,7 @@ async def test_only_what_is_before_both_position_and_time_shrinks(view: SpeedVie
 
 
 async def test_it_vouches_for_nothing_that_it_has_let_go_of(view: SpeedView) -> None:
-    await view.write([at(p, n, f"{p}-{n}") for p in (0, 1) for n in range(4)], (4, 4), (9, 9))
+    await put(view, [at(p, n, f"{p}-{n}") for p in (0, 1) for n in range(4)], (4, 4), (9, 9))
     assert await view.shrink((2, 4), (1_001, 1_003)) == 4
     visible = await view.visible()
     assert visible is not None
@@ -486,17 +513,17 @@ async def test_it_vouches_for_nothing_that_it_has_let_go_of(view: SpeedView) -> 
 
 
 async def test_what_is_forgotten_may_come_back(view: SpeedView) -> None:
-    await view.write([at(0, 1, "x"), at(0, 2, "y"), at(1, 3, "z")], END, START)
+    await put(view, [at(0, 1, "x"), at(0, 2, "y"), at(1, 3, "z")], END, START)
     assert await view.forget((1_002, 0)) == 1
     assert [hit.document.change.id[-1] for hit in await everything(view)] == ["z", "y"]
-    await view.write([at(0, 9, "x"), at(0, 8, "y"), at(1, 8, "z")], END, START)
+    await put(view, [at(0, 9, "x"), at(0, 8, "y"), at(1, 8, "z")], END, START)
     assert [(hit.document.change.id[-1], hit.offset) for hit in await everything(view)] == [
         ("x", 9), ("z", 3), ("y", 2),
     ]  # fmt: skip
 
 
 async def test_very_many_documents_shrink_and_are_forgotten(view: SpeedView) -> None:
-    await view.write([at(n % 2, n // 2) for n in range(9_000)], END, START)
+    await put(view, [at(n % 2, n // 2) for n in range(9_000)], END, START)
     assert await view.shrink((4_400, 9_999), END) == 8_900
     assert len(await everything(view)) == 100
     assert await view.forget(END) == 9_000
@@ -505,7 +532,7 @@ async def test_very_many_documents_shrink_and_are_forgotten(view: SpeedView) -> 
 
 async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
     before = await view.size()
-    await view.write([at(0, n, comment="x" * 1000) for n in range(1000)], END, START)
+    await put(view, [at(0, n, comment="x" * 1000) for n in range(1000)], END, START)
     assert await view.size() - before > 1_000_000
 
 
@@ -515,8 +542,8 @@ async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
 async def write_twice(path: Path) -> None:
     view = await SqliteSpeedView.open(path)
     await view.begin(LOG, START, None, text_version=1)
-    await view.write([at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
-    await view.write([at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
+    await put(view, [at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
+    await put(view, [at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
 
 
 async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener: Opener) -> None:
@@ -525,5 +552,5 @@ async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener:
     view = await opener()
     assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START, text_version=1)
     assert await everything(view) == untold([at(0, 1), at(0, 2)])
-    await view.write([at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
+    await put(view, [at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
     assert len(await everything(view)) == 4

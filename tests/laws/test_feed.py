@@ -88,8 +88,10 @@ class Stores:
         visible = await self.visible()
         prepared = prepare(await self.log.read(visible.positions, limit=limit))
         if half:
-            await self.speed.write(prepared.documents[1::2], visible.positions, visible.times)
-        await self.speed.write(prepared.documents, prepared.until, prepared.times)
+            await self.speed.write(
+                prepared.documents[1::2], prepared.since, prepared.since, visible.times
+            )
+        await self.speed.write(prepared.documents, prepared.since, prepared.until, prepared.times)
 
     async def let_go(self) -> None:
         """Of the documents that there are."""

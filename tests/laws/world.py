@@ -5,6 +5,7 @@ changes before its `as_of`, where of the copies of an id the one with the lowest
 """
 
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -49,7 +50,7 @@ from services.shared.runtime.duration import Duration
 from services.shared.runtime.settings import Settings
 from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.embedded import SqliteSpeedView
-from services.shared.speedview.port import Indexed, Search
+from services.shared.speedview.port import BegunAnew, Indexed, Search
 from services.speed import rebuild, upkeep
 from services.speed.prepare import Prepared, prepare
 
@@ -135,15 +136,17 @@ class World:
         prepared = await asyncio.to_thread(prepare, batch)
         if half:
             part = prepared.documents[1::2][::-1]
-            await self.speed.write(part, visible.positions, visible.times)
-        await self.speed.write(prepared.documents, prepared.until, prepared.times)
+            await self.speed.write(part, batch.since, batch.since, visible.times)
+        await self.speed.write(prepared.documents, prepared.since, prepared.until, prepared.times)
         if again:
             self.delayed.append(prepared)
 
     async def write_delayed(self) -> None:
         """A zombie comes back with what it had."""
         for prepared in self.delayed:
-            await self.speed.write(prepared.documents[::-1], prepared.until, prepared.times)
+            late = prepared.documents[::-1], prepared.since, prepared.until, prepared.times
+            with contextlib.suppress(BegunAnew):
+                await self.speed.write(*late)
         self.delayed.clear()
 
     async def age(self, free: int, *, rebuilt: bool) -> None:

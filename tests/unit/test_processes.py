@@ -58,7 +58,7 @@ class Scene:
         assert visible is not None
         batch = await log.read(visible.positions, limit=1_000)
         prepared = await asyncio.to_thread(prepare, batch)
-        await view.write(prepared.documents, prepared.until, prepared.times)
+        await view.write(prepared.documents, prepared.since, prepared.until, prepared.times)
 
 
 @pytest.fixture

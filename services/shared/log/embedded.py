@@ -231,7 +231,7 @@ class SqliteLog:
             else:
                 reached.append(taken[-1].offset + 1)
             times.append(now if following is None else following.appended_at)
-        return Batch(tuple(records), tuple(reached), tuple(times))
+        return Batch(tuple(records), since, tuple(reached), tuple(times))
 
     def _take(
         self,

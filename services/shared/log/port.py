@@ -50,10 +50,12 @@ class Record(NamedTuple):
 class Batch:
     """Records of one read, ordered by offset within each partition.
 
-    `until` is the position reached in every partition, `times` the log time known there.
+    `since` is where the read began, `until` the position reached in every partition, `times` the log
+    time known there.
     """
 
     records: tuple[Record, ...]
+    since: Vector
     until: Vector
     times: Vector
 

@@ -25,7 +25,14 @@ from services.shared.runtime.bell import Bell
 from services.shared.runtime.database import Database
 from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview import finding, tables
-from services.shared.speedview.port import Indexed, Place, Search, SpeedView, Visible
+from services.shared.speedview.port import (
+    BegunAnew,
+    Indexed,
+    Place,
+    Search,
+    SpeedView,
+    Visible,
+)
 
 _CACHE_KIB: Final = 16_384
 _READERS: Final = 4
@@ -77,8 +84,19 @@ class SqliteSpeedView:
                     yield visible
                     told = visible
 
-    async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
-        await self._database.write(lambda connection: _write(connection, documents, until, times))
+    async def write(
+        self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            visible = _begun(connection)
+            if not reaches(visible.positions, since):
+                raise BegunAnew(since, visible.positions)
+            if documents:
+                _take(connection, tables.incoming(documents))
+            _move(connection, visible, until, times)
+            crash.point("speed.in-write")
+
+        await self._database.write(work)
         self._bell.ring()
 
     async def sums(self, query: Query, since: Vector, until: Vector) -> Rows:
@@ -182,16 +200,6 @@ def _begun(connection: sqlite3.Connection) -> Visible:
     if visible is None:
         raise ValueError("the speed view has not begun")
     return visible
-
-
-def _write(
-    connection: sqlite3.Connection, documents: Sequence[Indexed], until: Vector, times: Vector
-) -> None:
-    visible = _begun(connection)
-    if documents:
-        _take(connection, tables.incoming(documents))
-    _move(connection, visible, until, times)
-    crash.point("speed.in-write")
 
 
 def _take(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:

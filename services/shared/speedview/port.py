@@ -5,13 +5,13 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
 - **The lowest position wins.** Of several copies of an id the one with the lowest position is kept,
   whatever order writes arrive in. An id and its position outlive the document (see `shrink`).
 - **Visible.** `visible()` tells up to which positions everything is acknowledged AND found by
-  `sums` and `search`. It is a prefix: it moves only over what a `write` has vouched for, and it
-  moves over canaries too. `sums` and `search` take `since` and `until`: documents at positions in
+  `sums` and `search`. It is a prefix: it moves only over what a `write` has vouched for that
+  follows it (`BegunAnew` otherwise: a writer comes late to a view that was emptied meanwhile), and over
+  canaries too. `sums` and `search` take `since` and `until`: documents at positions in
   [since, until). Both are exact or nothing: `Unavailable` for positions that the view does not
   vouch for, which may be because it has been begun anew or has let go since the caller looked.
 - **Followed.** `follow` tells of every move; a reader that has come as far as `visible().positions`
   and goes on from there with `scan` gets each document once, in order of append.
-- **Bound to one log.** `visible().log` is the identity of the log; a caller compares it.
 - **Bound to one log, and to one text analysis.** `visible().log` is the identity of the log and
   `visible().text_version` what made the words of all its documents; a caller compares them.
 - **Busy** is raised instead of dropping: the caller keeps its batch and comes back.
@@ -33,6 +33,13 @@ class Busy(Exception):
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"busy, retry after {retry_after} s")
         self.retry_after = retry_after
+
+
+class BegunAnew(Exception):
+    """The view stands before where a batch begins: to take it in would leave something out."""
+
+    def __init__(self, since: Vector, visible: Vector) -> None:
+        super().__init__(f"the batch begins at {since}, the view stands at {visible}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +108,13 @@ class SpeedView(Protocol):
         """
         ...
 
-    async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
+    async def write(
+        self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
+    ) -> None:
         """Take documents in and, once they are durable and found, move the visible position.
 
-        `until` and `times` come from the log's batch. W never goes back. Raises `Busy`.
+        They are all that the log has in [since, until); these and `times` come from the log's batch. W
+        never goes back. Raises `Busy`, and `BegunAnew` for a batch that does not follow W.
         """
         ...
 

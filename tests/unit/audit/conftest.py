@@ -65,7 +65,7 @@ class Scene:
         visible = await view.visible()
         assert visible is not None
         prepared = await asyncio.to_thread(prepare, await log.read(visible.positions, limit=10_000))
-        await view.write(prepared.documents, prepared.until, prepared.times)
+        await view.write(prepared.documents, prepared.since, prepared.until, prepared.times)
 
     async def audited(self, change: Asking = lambda _path, answer: answer) -> Result:
         async with self.api(change) as api:

@@ -33,7 +33,9 @@ async def see_everything(stores: Stores) -> None:
     now = round(stores.clock.now() * 1000)
     if await stores.speedview.visible() is None:
         await stores.speedview.begin(stores.log.identity, (0,) * len(end), None, text_version=1)
-    await stores.speedview.write([], end, upper((now,) * len(end), (0,) * len(end)))
+    await stores.speedview.write(
+        [], (0,) * len(end), end, upper((now,) * len(end), (0,) * len(end))
+    )
 
 
 async def test_a_day_goes_once_a_window_has_passed_on_both_sides(stores: Stores) -> None:

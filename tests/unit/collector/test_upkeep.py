@@ -61,7 +61,7 @@ class Scene:
         if await self.speed.visible() is None:
             await self.speed.begin(self.log.identity, (0,), None, text_version=1)
         batch = await self.log.read(await self.log.stable_end(), limit=1)
-        await self.speed.write([], batch.until, batch.times)
+        await self.speed.write([], (0,), batch.until, batch.times)
 
     async def publish(self) -> None:
         """The batch layer comes to the end; the generation before stays readable."""

@@ -250,10 +250,10 @@ async def test_partitions_that_are_known_less_far_are_waited_for(
     """Otherwise an earlier change would come after a later one."""
     one = await feed.attach()
     later, earlier = at(1, 0, time=2_000), at(0, 0, time=1_000)
-    await world.speed.write([later], (0, 1), (900, 2_000))
+    await world.speed.write([later], (0, 0), (0, 1), (900, 2_000))
     quiet = one.pipe.got.count(b":\n\n")
     await one.until(lambda it: it.pipe.got.count(b":\n\n") > quiet + 3)
     assert one.events == []
-    await world.speed.write([earlier], (1, 1), (2_000, 2_000))
+    await world.speed.write([earlier], (0, 1), (1, 1), (2_000, 2_000))
     await one.until(lambda it: len(it.events) == 2)
     assert one.events == [earlier.document.change.id, later.document.change.id]

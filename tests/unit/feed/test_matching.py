@@ -51,7 +51,7 @@ async def test_what_passes_is_what_a_search_finds(
 ) -> None:
     log = [replace(one, terms=documents.search_terms(one.document.change)) for one in log]
     await view.begin("log", START, None, text_version=1)
-    await view.write(log, END, START)
+    await view.write(log, START, END, START)
     everything = await view.scan(Search(), START, END, limit=1000)
     assert len(everything) == len(winners(log))
     assert passed(search, everything) == await view.scan(search, START, END, limit=1000)
@@ -64,7 +64,7 @@ async def test_words_are_found_in_title_comment_and_user_alike(
     fields = ({"title": text}, {"comment": text}, {"user": text}, {"title": "Lisboa"})
     log = [at(0, offset, "", 0, **given) for offset, given in enumerate(fields)]
     await view.begin("log", START, None, text_version=1)
-    await view.write(log, END, START)
+    await view.write(log, START, END, START)
     search = Search(terms=tuple(search_terms(text)))
     everything = await view.scan(Search(), START, END, limit=9)
     assert [one.offset for one in passed(search, everything)] == [0, 1, 2]

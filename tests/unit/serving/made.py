@@ -159,7 +159,7 @@ class World:
 
     async def follow(self) -> None:
         """The speed layer takes everything in."""
-        await self.speed.write(self.counted, self.until, self.times)
+        await self.speed.write(self.counted, zero(PARTITIONS), self.until, self.times)
 
     async def publish(self, *, minutes_from: int = 0) -> Generation:
         """The batch layer takes everything in that it has not."""

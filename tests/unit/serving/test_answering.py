@@ -351,7 +351,7 @@ async def test_a_view_that_begins_after_the_horizon_answers_partially_from_there
     await world.append(made.documents(23)[20:])
     await world.speed.begin(world.log.identity, floor, None, text_version=1)
     behind = [d for d in world.counted if d.offset >= floor[d.partition]]
-    await world.speed.write(behind, world.until, world.times)
+    await world.speed.write(behind, floor, world.until, world.times)
     async with world.served() as client:
         assert "begins after" in (await get(client, SHARE, 503))["detail"]
         assert edits(await get(client, f"{SHARE}&by=type&allow=partial")) == 10 + 3

@@ -14,7 +14,7 @@ from tests.unit.speed.made import entry
 
 def batch(*raws: bytes) -> Batch:
     records = tuple(Record(1, 10 + 2 * n, "key", 500 + n, raw) for n, raw in enumerate(raws))
-    return Batch(records, (3, 99), (7, 8))
+    return Batch(records, (3, 10), (3, 99), (7, 8))
 
 
 def test_documents_keep_their_positions_around_canaries() -> None:

@@ -114,12 +114,14 @@ class BusyView(SqliteSpeedView):
         self.refusals = 3
         self.refused = 0
 
-    async def write(self, documents: Sequence[Indexed], until: Vector, times: Vector) -> None:
+    async def write(
+        self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
+    ) -> None:
         first = any(found.document.change.id == "20150912:a0" for found in documents)
         if first and self.refused < self.refusals:
             self.refused += 1
             raise Busy(0.01)
-        await super().write(documents, until, times)
+        await super().write(documents, since, until, times)
 
 
 @pytest.fixture
@@ -254,7 +256,7 @@ async def test_a_view_of_another_log_is_refused_with_the_way_out(scene: Scene) -
 
 async def test_a_view_beyond_the_end_of_the_log_is_refused(scene: Scene) -> None:
     await scene.view.begin(scene.log.identity, (0, 0), None, text_version=1)
-    await scene.view.write([], (0, 5), (0, 0))
+    await scene.view.write([], (0, 0), (0, 5), (0, 0))
     with pytest.raises(
         Refused, match=r"stands at \(0, 5\), beyond the log's end \(0, 0\); .*speed rebuild"
     ):

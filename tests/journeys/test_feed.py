@@ -63,7 +63,8 @@ class Reader:
     @property
     def id(self) -> str:
         whole = self.raw.rpartition(b"\n\n")[0]
-        return whole.rpartition(b"\nid: ")[2].partition(b"\n")[0].decode()
+        _, found, rest = whole.rpartition(b"\nid: ")
+        return rest.partition(b"\n")[0].decode() if found else ""
 
     def reaches(self, end: Vector) -> bool:
         return bool(self.id) and reaches(position(self.id), end)

@@ -5,8 +5,8 @@ LF, CR or CRLF; a byte order mark may come first; `data` lines of one event are 
 `id` stays until the next one; a blank line gives the event out; a line that starts with a colon is a
 comment. Text stays bytes here: whether it is UTF-8 is for `decode.parse` to say, which keeps what is not.
 
-Nearly every event looks the same and lies whole within a piece: those are split off at once, which takes a
-third of the time of going through the lines. `Parser` falls back on the lines for all others.
+Nearly every event looks the same and lies whole within a piece: those are cut out at once, which takes a
+fifth of the time of going through the lines. `Parser` falls back on the lines for all others.
 
 Memory is bounded. Of an event larger than `largest` one byte more than that is kept, so that it is
 rejected as too large with its true size, and the stream goes on behind it.
@@ -19,6 +19,7 @@ _LONGEST_FIELD: Final = 64 * 1024  # of any other field than data: ours are belo
 _LONGEST_NUMBER: Final = 9
 _DATA: Final = b"data: "
 _USUAL: Final = b"event: message\nid: "
+_BLANK: Final = b"\n\n"  # the end of an event and an empty line
 
 
 class Event(NamedTuple):
@@ -56,19 +57,14 @@ class Parser:
         if self._after_cr or b"\r" in chunk:
             chunk = self._unified(chunk)
         events: list[Event] = []
-        if not self._is_between:
-            end = chunk.find(b"\n\n") + 2
-            self._by_lines(chunk[: end if end > 1 else None], events)
-            chunk = chunk[end:] if end > 1 else b""
-        if self._is_between:
-            *blocks, chunk = chunk.split(b"\n\n")
-            for block in blocks:
-                event = self._usual(block)
-                if event is None:
-                    self._by_lines(block + b"\n\n", events)
-                else:
-                    events.append(event)
-        self._by_lines(chunk, events)
+        at = 0
+        while at < len(chunk):
+            at = self._usual(chunk, at, events) if self._is_between else at
+            end = chunk.find(_BLANK, at) + len(_BLANK)
+            if end < len(_BLANK):
+                end = len(chunk)
+            self._by_lines(chunk[at:end], events)
+            at = end
         return events
 
     @property
@@ -76,22 +72,22 @@ class Parser:
         """Whether nothing of an event has been taken."""
         return self._size < 0 and not (self._line or self._skipped or self._type)
 
-    def _usual(self, block: bytes) -> Event | None:
-        """A whole event of three lines in the upstream's order; None for any other."""
-        head, _, data = block.partition(b"\n" + _DATA)
-        name = head[len(_USUAL) :]
-        if (
-            not head.startswith(_USUAL)
-            or b"\n" in name
-            or b"\0" in name
-            or b"\n" in data
-            or not data
-            or len(block) > self._largest
-            or len(name) > _LONGEST_FIELD
-        ):
-            return None
-        self._id = name
-        return Event(data, name, b"message", len(data))
+    def _usual(self, chunk: bytes, at: int, events: list[Event]) -> int:
+        """Takes whole events of three lines in the upstream's order; returns where others begin."""
+        while chunk.startswith(_USUAL, at):
+            name_end = chunk.find(b"\n", at + len(_USUAL))
+            begin = name_end + 1 + len(_DATA)
+            end = chunk.find(b"\n", begin)
+            if name_end < 0 or end <= begin or not chunk.startswith(_DATA, name_end + 1):
+                break
+            name, data = chunk[at + len(_USUAL) : name_end], chunk[begin:end]
+            is_whole = chunk.startswith(b"\n", end + 1)
+            if not is_whole or b"\0" in name or end - at > min(self._largest, _LONGEST_FIELD):
+                break
+            self._id = name
+            events.append(Event(data, name, b"message", len(data)))
+            at = end + len(_BLANK)
+        return at
 
     def _by_lines(self, text: bytes, events: list[Event]) -> None:
         first, *others = text.split(b"\n")

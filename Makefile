@@ -27,7 +27,7 @@ up: .venv/run ## Run everything: CONTACT=you@example.org (live) SOURCE=… PORT=
 test: lint pytest ## All that CI checks: lint, then the tests: ARGS="-k words …"
 
 pytest: .venv/dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/dev ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check

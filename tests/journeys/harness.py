@@ -1,6 +1,6 @@
 """The real command as a user runs it: started, watched, killed, and asked over HTTP.
 
-Whatever a process writes to stderr goes to a file, and its last lines are in every failure. Nothing
+Whatever a process writes goes to a file, and its last lines are in every failure. Nothing
 sleeps for luck: `until` asks again and again, up to a deadline that only a defect reaches.
 """
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 PATIENCE = 60.0  # seconds that a busy machine may take for anything here
 LOOK = 0.05
-TAIL = 40  # lines of stderr in a failure
+TAIL = 40  # lines of it in a failure
 COMMAND = (sys.executable, "-m", "services.cli.main")
 ANY_PORT = ("--port", "0", "--metrics-port", "0")
 
@@ -81,7 +81,7 @@ class Running:
         return self.process.poll() is None
 
     def said(self) -> str:
-        """All of stderr so far."""
+        """All that it has written so far."""
         return self._told.read_text("utf-8", errors="replace")
 
     def wait(self, within: float = PATIENCE) -> int:
@@ -131,7 +131,7 @@ class Running:
 def running(*arguments: object, **variables: str) -> Iterator[Running]:
     """The command under way; whatever is left of it at the end is killed."""
     with tempfile.TemporaryDirectory(prefix="bvw-said-") as folder:
-        told = Path(folder) / "stderr"
+        told = Path(folder) / "said"
         with told.open("wb") as file:
             process = _popen(arguments, variables, file)
         try:
@@ -214,7 +214,7 @@ def _popen(
         [*COMMAND, *map(str, arguments)],
         env=_environment(variables),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=file,
         stderr=file,
     )
 

@@ -160,6 +160,7 @@ def test_a_resume_point_that_is_gone_is_a_gap_and_answers_over_it_are_partial(
         assert "later than where it had been left" in gap["reason"]
         up.until(fake.has_given_all, "it has read what there is")
         skipped = fake.stats()["skipped"]
+        up.until(lambda: harness.get(url, "/v1/status")["caught_up"], "what it has read is visible")
         share = harness.get(url, "/v1/share")
         assert share["meta"]["completeness"] == "partial"
         assert any(gap["since"] in reason for reason in share["meta"]["reasons"])

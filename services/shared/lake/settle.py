@@ -31,7 +31,7 @@ from pyiceberg.table import Table
 from services.shared.lake import storage, sweep, tables
 from services.shared.lake.storage import LocalFileIO
 from services.shared.lake.tables import Tables
-from services.shared.runtime import crash
+from services.shared.runtime import crash, durable
 from services.shared.runtime.exits import Exit, Refused
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _copy(here: Tables, there: Tables, earlier: Path | None, log: str | None) ->
     for path in set(sweep.files(there.root)) - used:
         Path(path).unlink()
     for folder, _, _ in os.walk(there.root):
-        storage.sync_one(Path(folder))
+        durable.sync(Path(folder))
 
 
 def _anew(

@@ -7,11 +7,12 @@ too. Iceberg's own local files are left to the kernel's cache, where a power cut
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
+
+from services.shared.runtime import durable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,16 +21,7 @@ if TYPE_CHECKING:
 def sync(path: Path) -> None:
     """Make a file that has been written, and its name, durable."""
     for each in (path, path.parent):
-        sync_one(each)
-
-
-def sync_one(path: Path) -> None:
-    """The same for a file alone, or for the names in a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        durable.sync(each)
 
 
 class LocalFileIO(FileIO):

@@ -9,7 +9,6 @@ waited for (`busy_timeout`). What the disk refuses is `Unavailable`, with nothin
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar
 
+from services.shared.runtime import durable
 from services.shared.runtime.unavailable import Unavailable
 
 T = TypeVar("T")
@@ -189,11 +189,7 @@ def copy(source: Path, target: Path, *amendments: tuple[str, tuple[str, ...]]) -
         here.backup(there, pages=_COPIED_PAGES, sleep=0)
         for statement, values in amendments:
             there.execute(statement, values)
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.sync(target)
 
 
 def passes(error: BaseException) -> bool:

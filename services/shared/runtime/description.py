@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from services.shared.runtime import durable
 from services.shared.runtime.exits import Refused
 
 FORMAT: Final = 2
@@ -65,30 +66,15 @@ def write(path: Path, described: Description, name: str = NAME) -> None:
     told = {"format": described.format, "source": described.source}
     if described.content:
         told |= {"content": described.content}
-    new = path / f".{NAME}.{os.getpid()}"
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(told, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path / name)
-    for folder in (path, path.parent):
-        sync(folder)
+    content = f"{json.dumps(told, indent=2)}\n".encode()
+    durable.write(path / name, content, by=path / f".{NAME}.{os.getpid()}")
+    durable.sync(path.parent)
 
 
 def finish(path: Path) -> None:
     """What was begun under the other name is whole."""
     (path / UNFINISHED).rename(path / NAME)
-    sync(path)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.sync(path)
 
 
 def _understood(path: Path, told: Any) -> Description:

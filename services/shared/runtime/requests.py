@@ -5,10 +5,11 @@ so, carries it out and then removes it. So a request outlives both, and one that
 process died is carried out once more: what is asked for must bear that.
 """
 
-import os
 import uuid
 from pathlib import Path
 from typing import Final
+
+from services.shared.runtime import durable
 
 BATCH_RUN: Final = "batch-run"
 """The one request that one service leaves to another."""
@@ -19,17 +20,7 @@ def leave(directory: Path, name: str, content: bytes = b"{}\n") -> Path:
     folder = directory / "requests"
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{uuid.uuid4().hex}.json"
-    written = path.with_suffix(".tmp")
-    with written.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    written.rename(path)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.write(path, content, by=path.with_suffix(".tmp"))
     return path
 
 

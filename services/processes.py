@@ -228,10 +228,8 @@ class Process:
 
     async def api_for_tools(self, resources: lifecycle.Resources) -> str:
         """The URL of the API that serves this directory, or of one for this process alone."""
-        from services.audit import client
-
-        url = announced_url(self.stores.path)
-        if url is not None and await client.answers(url, self.stores.log.identity):
+        url = await served_url(self.stores.path, self.stores.log.identity)
+        if url is not None:
             return url
         await self.begin()
         return await self._listen(resources, self.stores.directory.source, "", "127.0.0.1", 0)
@@ -358,6 +356,14 @@ def announced_url(data: Path) -> str | None:
         return str(json.loads(_read(data / "serving.json"))["url"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+async def served_url(data: Path, log: str) -> str | None:
+    """Where the API of this directory, which has this log, is served now."""
+    from services.audit import client
+
+    url = await asyncio.to_thread(announced_url, data)
+    return url if url is not None and await client.answers(url, log) else None
 
 
 def _write(path: Path, text: str) -> None:

@@ -29,9 +29,6 @@ def command(
     from services.keeping import copying
     from services.shared import fit
 
-    def tell(done: str) -> None:
-        typer.echo(done, err=True)
-
     source = wiring.place(settings)
-    parts = asyncio.run(copying.backup(source, target, tell, earlier=earlier))
+    parts = asyncio.run(copying.backup(source, target, options.tell, earlier=earlier))
     typer.echo(f"{target} is a backup of {source}: {fit.told(parts)}", err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 import typer
 
 from services.cli import options
+from services.shared.domain.positions import shown
 from services.shared.runtime import logs
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.settings import Settings
@@ -124,6 +125,6 @@ def _tell(count: int, meta: Meta) -> None:
     typer.echo(f"{count:,} rows, {meta.completeness}, as of {meta.as_of_time}", err=True)
     for reason in meta.reasons:
         typer.echo(f"partial: {logs.plain(reason)}", err=True)
-    horizon, as_of = (",".join(map(str, each)) for each in (meta.horizon, meta.as_of))
-    typer.echo(f"generation {meta.generation}, horizon {horizon}, as_of {as_of}", err=True)
+    stands = f"horizon {shown(meta.horizon)}, as_of {shown(meta.as_of)}"
+    typer.echo(f"generation {meta.generation}, {stands}", err=True)
     typer.echo(f"at {meta.at}", err=True)

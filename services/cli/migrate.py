@@ -16,9 +16,6 @@ def command(settings: Settings) -> None:
     from services import wiring
     from services.keeping import migrate
 
-    def tell(done: str) -> None:
-        typer.echo(done, err=True)
-
     path = wiring.place(settings)
-    asyncio.run(migrate.migrate(path, tell))
+    asyncio.run(migrate.migrate(path, options.tell))
     typer.echo(f"{path} is as this version needs it", err=True)

@@ -29,6 +29,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _EVERYWHERE = ("data_dir", "log_level", "log_format")
 
 
+def tell(done: str) -> None:
+    """What has been done so far, to who waits for the rest."""
+    typer.echo(done, err=True)
+
+
 def configured(
     *fields: str,
 ) -> Callable[[Callable[Concatenate[Settings, P], R]], Callable[..., R]]:

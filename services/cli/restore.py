@@ -24,10 +24,7 @@ def command(
     from services.keeping import copying
     from services.shared import fit
 
-    def tell(done: str) -> None:
-        typer.echo(done, err=True)
-
     target = wiring.place_for(settings, copying.described(source).source)
-    parts = asyncio.run(copying.restore(source, target, tell))
+    parts = asyncio.run(copying.restore(source, target, options.tell))
     typer.echo(f"{target} is restored: {fit.told(parts)}", err=True)
     typer.echo(f"bvw up --data {shlex.quote(str(target))} goes on from there", err=True)

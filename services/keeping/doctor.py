@@ -19,7 +19,6 @@ from shlex import quote
 from typing import Final, Literal, NamedTuple
 
 from services import processes, wiring
-from services.audit import client
 from services.shared import fit
 from services.shared.runtime import datadir, description
 from services.shared.runtime.datadir import DEMO, LIVE
@@ -50,7 +49,7 @@ async def checks(settings: Settings) -> list[Check]:
     source = settings.source if settings.source != wiring.AUTO else None
     source = source or await asyncio.to_thread(datadir.source_at, place)
     log, data = await _data(place)
-    url = await _served(place, log)
+    url = await processes.served_url(place, log) if log else None
     return [
         _python(),
         _libraries(),
@@ -90,12 +89,6 @@ def _disk(settings: Settings, place: Path) -> Check:
         fix = f"bvw up --set disk_budget={(free + used) // 1_000_000}MB"
         return Check("disk", "warn", f"{said}: the disk is full before", fix)
     return Check("disk", "ok", said)
-
-
-async def _served(place: Path, log: str | None) -> str | None:
-    """Where this directory is served now."""
-    url = await asyncio.to_thread(processes.announced_url, place)
-    return url if url and log and await client.answers(url, log) else None
 
 
 def _port(settings: Settings, url: str | None) -> Check:

@@ -13,6 +13,7 @@ from services.audit import client
 from services.serving.api.models.ours import SourceRow, StatusAnswer, StreamRow
 from services.serving.api.present import Present
 from services.serving.pins import Pins
+from services.shared.domain.positions import shown
 from services.shared.runtime import logs, roles
 from services.wiring import Stores
 
@@ -21,8 +22,8 @@ _PATH: Final = "/v1/status"
 
 async def status(stores: Stores) -> tuple[StatusAnswer, str | None]:
     """What the running API says, with its URL; what the stores say where there is none."""
-    url = processes.announced_url(stores.path)
-    if url is not None and await client.answers(url, stores.log.identity):
+    url = await processes.served_url(stores.path, stores.log.identity)
+    if url is not None:
         async with client.connected(url) as api:
             _, told = await api.get(_PATH)
             return msgspec.convert(told, StatusAnswer), url
@@ -38,7 +39,7 @@ def words(told: StatusAnswer, url: str | None, stores: Stores) -> Iterator[tuple
     yield "serving", url or "nobody; read from the directory"
     for role in roles.WRITERS:
         yield role, roles.holder(stores.path, role) or "not running"
-    yield "log", f"ends at {_positions(told.end)}, {_time(told.end_time)}"
+    yield "log", f"ends at {shown(told.end)}, {_time(told.end_time)}"
     yield "speed view", _speed(told)
     yield "batch view", _batch(told)
     yield "answers", "; ".join([told.completeness, *map(logs.plain, told.reasons)])
@@ -53,11 +54,11 @@ def words(told: StatusAnswer, url: str | None, stores: Stores) -> Iterator[tuple
 def _speed(told: StatusAnswer) -> str:
     if told.visible is None:
         return "has not begun; bvw speed fills it from the log"
-    return f"visible to {_positions(told.visible)}, {_behind(told.speed_lag_seconds)}"
+    return f"visible to {shown(told.visible)}, {_behind(told.speed_lag_seconds)}"
 
 
 def _batch(told: StatusAnswer) -> str:
-    counted = f"generation {told.generation}, horizon {_positions(told.horizon)}"
+    counted = f"generation {told.generation}, horizon {shown(told.horizon)}"
     return f"{counted}, {_behind(told.batch_lag_seconds)}"
 
 
@@ -76,10 +77,6 @@ def _stream(stream: StreamRow) -> str:
     if stream.canaries_missing:
         said.append("no canary for too long: it may be broken though it stands")
     return ", ".join(said)
-
-
-def _positions(vector: list[int]) -> str:
-    return ",".join(map(str, vector))
 
 
 def _time(iso: str) -> str:

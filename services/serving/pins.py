@@ -15,6 +15,7 @@ from services.serving.pin import Pin, Token
 from services.shared.batchview.port import BatchView, Gone
 from services.shared.domain import generation
 from services.shared.domain.generation import Generation
+from services.shared.domain.positions import shown
 from services.shared.log.port import EventLog, Gap
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.unavailable import Unavailable
@@ -41,8 +42,8 @@ class Standing:
     def headers(self) -> dict[str, str]:
         return {
             "X-Generation": str(self.pin.generation.number),
-            "X-Horizon": ",".join(map(str, self.pin.since)),
-            "X-As-Of": ",".join(map(str, self.pin.until)),
+            "X-Horizon": shown(self.pin.since),
+            "X-As-Of": shown(self.pin.until),
             "X-As-Of-Time": dates.iso(self.time),
             "X-At": self.pin.token,
         }

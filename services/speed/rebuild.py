@@ -18,7 +18,7 @@ import structlog
 
 from services.shared import fit
 from services.shared.batchview.port import BatchView
-from services.shared.domain.positions import Vector, lower, reaches, upper
+from services.shared.domain.positions import Vector, lower, reaches, shown, upper
 from services.shared.log.port import EventLog
 from services.shared.runtime import crash, metrics, requests
 from services.shared.runtime.exits import Refused
@@ -55,7 +55,7 @@ async def begin(
     await view.begin(log.identity, floor, None if new else end, text_version=TEXT_VERSION)
     if not new:
         metrics.SPEED_REBUILDS.inc()
-        _log.warning("speed_rebuild_begun", why=why, floor=_shown(floor), until=_shown(end))
+        _log.warning("speed_rebuild_begun", why=why, floor=shown(floor), until=shown(end))
     crash.point("speed.rebuild-begun")
 
 
@@ -90,7 +90,3 @@ def request(directory: Path) -> None:
 
 def requested(directory: Path) -> bool:
     return bool(requests.left(directory, _NAME))
-
-
-def _shown(vector: Vector) -> str:
-    return ",".join(map(str, vector))

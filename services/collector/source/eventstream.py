@@ -36,6 +36,7 @@ class Parser:
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
+        self._usual_size = min(largest, _LONGEST_FIELD)
         self._begun = False
         self._after_cr = False
         self._line: list[bytes] = []  # of a line that has not ended
@@ -82,7 +83,7 @@ class Parser:
                 break
             name, data = chunk[at + len(_USUAL) : name_end], chunk[begin:end]
             is_whole = chunk.startswith(b"\n", end + 1)
-            if not is_whole or b"\0" in name or end - at > min(self._largest, _LONGEST_FIELD):
+            if not is_whole or b"\0" in name or end - at > self._usual_size:
                 break
             self._id = name
             events.append(Event(data, name, b"message", len(data)))

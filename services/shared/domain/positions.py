@@ -5,6 +5,7 @@ one that has not been taken in yet, never "last offset + 1". Offsets have holes,
 compared and joined, never subtracted to count events.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Vector = tuple[int, ...]
@@ -25,6 +26,11 @@ class Span(NamedTuple):
 
 def zero(partitions: int) -> Vector:
     return (0,) * partitions
+
+
+def shown(vector: Iterable[int]) -> str:
+    """For people, and in headers: 5993,6127."""
+    return ",".join(map(str, vector))
 
 
 def upper(a: Vector, b: Vector) -> Vector:

@@ -150,7 +150,7 @@ const unfiltered = ({ q, who, space }) => !q && who === "all-editor-types" && sp
 /** @param {Asked} asked */
 function note(asked) {
   const said = [asked.place, ...(live() ? [rate()] : paused ? [t("changes.paused")] : [])];
-  const kept = shown.oldest && !live() ? ["\u00a0· ", ...parts("changes.kept", { when: moment(Date.parse(shown.oldest)) })] : [];
+  const kept = shown.oldest && !live() ? ["\u00a0· ", ...parts("changes.kept", { when: format.moment(Date.parse(shown.oldest)) })] : [];
   const lost = missed ? [` · ${t("changes.missed")}`] : [];
   tell(find("#changes > .note"), [said.join(" · "), ...kept, ...lost]);
 }
@@ -160,9 +160,6 @@ function rate() {
   const perSecond = rates.length ? rates.reduce((sum, one) => sum + one, 0) / rates.length : 0;
   return t("changes.live", { rate: format.decimal(perSecond) });
 }
-
-/** @param {number} time */
-const moment = (time) => format.when(time, `${format.ownDay(time)}, ${format.clock(time)}`);
 
 /** @param {any} row @returns {HTMLElement} */
 function change(row) {

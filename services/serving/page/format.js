@@ -87,6 +87,12 @@ export const vegaLocale = {
   },
 };
 
+/** Day and clock. @param {number} time ms */
+export const dayAndClock = (time) => `${ownDay(time)}, ${clock(time)}`;
+
+/** The same as an element that tells UTC. @param {number} time ms */
+export const moment = (time) => when(time, dayAndClock(time));
+
 const UNITS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([
   ["day", 86_400],
   ["hour", 3_600],

@@ -10,47 +10,40 @@ import { written } from "./state.js";
 import { t } from "./strings.js";
 
 /** @typedef {{key: string, edits: number, text: string, name: () => Node}} Row */
+/** Rows whose bar is split between bots and people. @typedef {{key: string, name: () => Node, bots: number, edits: number, current?: boolean}} Split */
 /** @typedef {import("./parts.js").Asked} Asked */
 
 /**
  * Rows with a bar behind each, long as its part of the greatest.
- * @param {Element} list @param {Row[]} rows @param {string} nothing said of an empty list
+ * @template {{key: string, edits: number, name: () => Node}} T
+ * @param {Element} list @param {T[]} rows @param {string} nothing said of an empty list
+ * @param {{more?: () => Node[], fill?: (element: HTMLElement, row: T) => void}} [what] a row has besides
  */
-export function ranked(list, rows, nothing) {
+export function ranked(list, rows, nothing, { more = () => [], fill = () => {} } = {}) {
   if (!rows.length) {
     list.replaceChildren(h("li", { class: "nothing" }, nothing));
     return;
   }
   const most = Math.max(...rows.map((row) => row.edits));
-  const make = (/** @type {Row} */ row) =>
-    h("li", {}, h("span", { class: "name" }, row.name()), h("span", { class: "count" }));
+  const make = (/** @type {T} */ row) =>
+    h("li", {}, h("span", { class: "name" }, row.name()), h("span", { class: "count" }), ...more());
   follow(list, rows, (row) => row.key, make, (element, row) => {
     say(find(".count", element), format.count(row.edits));
     element.style.setProperty("--part", String(row.edits / most));
+    fill(element, row);
   });
 }
 
-/**
- * Rows whose bar is split between bots and people.
- * @typedef {{key: string, name: () => Node, bots: number, edits: number, current?: boolean}} Split
- */
-
 /** @param {Element} list @param {Split[]} rows @param {string} nothing */
 export function split(list, rows, nothing) {
-  if (!rows.length) {
-    list.replaceChildren(h("li", { class: "nothing" }, nothing));
-    return;
-  }
-  const most = Math.max(...rows.map((row) => row.edits));
-  const make = (/** @type {Split} */ row) =>
-    h("li", {}, h("span", { class: "name" }, row.name()), h("span", { class: "count" }), h("b", { class: "share" }));
-  follow(list, rows, (row) => row.key, make, (element, row) => {
-    const share = row.edits ? row.bots / row.edits : 0;
-    say(find(".count", element), format.count(row.edits));
-    say(find(".share", element), format.percent(share));
-    element.style.setProperty("--part", String(row.edits / most));
-    element.style.setProperty("--bots-part", String(share));
-    mark(element, Boolean(row.current));
+  ranked(list, rows, nothing, {
+    more: () => [h("b", { class: "share" })],
+    fill: (element, row) => {
+      const share = row.edits ? row.bots / row.edits : 0;
+      say(find(".share", element), format.percent(share));
+      element.style.setProperty("--bots-part", String(share));
+      mark(element, Boolean(row.current));
+    },
   });
 }
 

@@ -29,17 +29,14 @@ export function drawSource({ source, stream }) {
 
 /** @param {any} stream of /v1/status @returns {(Node | string)[]} */
 function streamTrouble(stream) {
-  const since = moment(Date.parse(stream.since));
+  const since = format.moment(Date.parse(stream.since));
   if (stream.state === "stopped" || stream.state === "waiting") {
     const again = stream.retry_at ? [" ", ...parts("stream.again", { when: format.when(Date.parse(stream.retry_at)) })] : [];
     return [...parts(`stream.${stream.state}`, { since, why: english(stream.reason) }), ...again];
   }
-  const last = stream.last_canary_at ? moment(Date.parse(stream.last_canary_at)) : since;
+  const last = stream.last_canary_at ? format.moment(Date.parse(stream.last_canary_at)) : since;
   return parts("stream.silent", { since: last });
 }
-
-/** @param {number} time */
-const moment = (time) => format.when(time, `${format.ownDay(time)}, ${format.clock(time)}`);
 
 /** @param {any} status @param {any} meta of the share @param {any[]} runs */
 export function drawFreshness(status, meta, runs) {
@@ -96,7 +93,7 @@ function drawStanding(status, meta, runs, now) {
 
 /** @param {any} stream @returns {(Node | string)[]} */
 function connection(stream) {
-  const since = moment(Date.parse(stream.since));
+  const since = format.moment(Date.parse(stream.since));
   if (stream.state === "waiting" || stream.state === "stopped" || stream.canaries_missing) return streamTrouble(stream);
   return parts(`stream.${stream.state}`, { since });
 }

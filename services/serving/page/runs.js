@@ -21,7 +21,7 @@ export function draw(runs, now) {
     covers: find("#runs-note").textContent,
     columns: [
       { label: t("data.step") },
-      { label: t("data.began"), show: (iso) => `${format.ownDay(Date.parse(iso))}, ${format.clock(Date.parse(iso))}` },
+      { label: t("data.began"), show: (iso) => format.dayAndClock(Date.parse(iso)) },
       { label: t("data.generation") },
       { label: t("data.state") },
       { label: t("data.seconds"), show: format.decimal },

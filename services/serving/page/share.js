@@ -26,7 +26,7 @@ export function drawShare(answer, asked) {
   const bots = rows.filter((row) => row.side === "bots").reduce((sum, row) => sum + row.edits, 0);
   sentence(bots, answer.edits);
   tell(find("#covers"), [`${asked.place} · `, format.spanned(asked.span.start, asked.span.end)]);
-  bar(rows);
+  bar(find("#bar"), rows);
   legend(rows);
   figures.offer(find("#share > .data"), {
     name: "share",
@@ -55,14 +55,21 @@ function sentence(bots, edits) {
     : [h("span", { class: "plain" }, t("share.none"))]);
 }
 
-/** @param {any[]} rows */
-function bar(rows) {
+/**
+ * A bar of the parts of the classes.
+ * @template {{name: string, edits: number}} T
+ * @param {Element} element @param {T[]} rows @param {(part: HTMLElement, row: T) => void} [fill]
+ */
+export function bar(element, rows, fill = () => {}) {
   follow(
-    find("#bar"),
+    element,
     rows.filter((row) => row.edits),
     (row) => row.name,
     (row) => h("span", { class: `part ${row.name}` }),
-    (element, row) => { element.style.flexGrow = String(row.edits); },
+    (part, row) => {
+      part.style.flexGrow = String(row.edits);
+      fill(part, row);
+    },
   );
 }
 

@@ -17,6 +17,12 @@ export function colours(element) {
 const WIDTH = 760;
 const ROW = 24;
 
+/** As wide as its place on the page, or as a picture is. @param {boolean} picture */
+const frame = (picture) => ({
+  background: "transparent",
+  ...(picture ? { width: WIDTH } : { width: "container", autosize: { type: "fit", contains: "padding" } }),
+});
+
 /** @param {Paper} paper */
 function config(paper) {
   return {
@@ -69,10 +75,8 @@ export const course = ({ areas, steps, inUtc }, kind, { picture = false } = {}) 
   const names = Object.fromEntries(CLASSES.map((one) => [one.name, one.label]));
   const legend = picture ? { labelExpr: `${JSON.stringify(names)}[datum.value]` } : null;
   return {
-    width: picture ? WIDTH : "container",
+    ...frame(picture),
     height: picture ? 320 : 230,
-    ...(picture ? {} : { autosize: { type: "fit", contains: "padding" } }),
-    background: "transparent",
     datasets: { areas, steps },
     layer: [
       {
@@ -196,10 +200,8 @@ export const map = (spots, { picture = false } = {}) => (/** @type {Paper} */ pa
     encoding: { text: { field: "label" }, tooltip: { field: "text" } },
   });
   return {
-    width: picture ? WIDTH : "container",
+    ...frame(picture),
     height: MAP_HEIGHT,
-    ...(picture ? {} : { autosize: { type: "fit", contains: "padding" } }),
-    background: "transparent",
     datasets: { spots: legible(spots, extents) },
     data: { name: "spots" },
     encoding: { x: place("x"), y: place("y") },

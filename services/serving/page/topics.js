@@ -2,11 +2,12 @@
 
 import * as charts from "./charts.js";
 import { CLASSES } from "./classes.js";
-import { find, follow, h, say, tell } from "./dom.js";
+import { find, h, say, tell } from "./dom.js";
 import * as figures from "./figures.js";
 import * as format from "./format.js";
 import * as links from "./links.js";
 import { ranked, split } from "./lists.js";
+import { bar } from "./share.js";
 import * as specs from "./specs.js";
 import { written } from "./state.js";
 import { parts, t } from "./strings.js";
@@ -113,16 +114,9 @@ function drawTopic({ topic, classes, pages }) {
   tell(find("#topic-sentence"), topic.edits
     ? parts("topics.sentence", { share: h("strong", {}, format.percent(topic.bots / topic.edits)), edits: format.count(topic.edits) }, topic.edits)
     : [t("lists.none")]);
-  follow(
-    find("#topic-bar"),
-    CLASSES.filter((one) => edits.get(one.name)),
-    (one) => one.name,
-    (one) => h("span", { class: `part ${one.name}` }),
-    (element, one) => {
-      element.style.flexGrow = String(edits.get(one.name));
-      element.title = `${one.label}: ${format.count(edits.get(one.name))}`;
-    },
-  );
+  bar(find("#topic-bar"), CLASSES.map((one) => ({ ...one, edits: edits.get(one.name) ?? 0 })), (part, row) => {
+    part.title = `${row.label}: ${format.count(row.edits)}`;
+  });
   tell(find("#topic-words"), topic.words.flatMap((/** @type {string} */ word, /** @type {number} */ at) =>
     [...at ? [" · "] : [], h("a", { href: `?q=${encodeURIComponent(word)}#changes`, "data-search": word }, h("bdi", {}, word))]));
   ranked(find("#topic-pages"), pages.map((/** @type {any} */ row) => ({

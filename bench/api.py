@@ -32,20 +32,12 @@ _QUESTIONS: Final = {
 }
 _BARE: Final = """
 import sys
-import uvloop
 from aiohttp import web
 
 body = open(sys.argv[1], "rb").read()
 
 async def handler(request):
     return web.Response(body=body, content_type="application/json")
-
-app = web.Application()
-app.router.add_get("/{any:.*}", handler)
-web.run_app(
-    app, host="127.0.0.1", port=int(sys.argv[2]), print=None, access_log=None,
-    loop=uvloop.new_event_loop(),
-)
 """
 
 

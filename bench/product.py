@@ -19,6 +19,20 @@ PATIENCE: Final = 900.0
 COMMAND: Final = str(Path(sys.executable).with_name("bvw"))
 
 
+_SERVE: Final = """
+import sys
+import uvloop
+from aiohttp import web
+
+app = web.Application()
+app.router.add_get("/{any:.*}", handler)
+web.run_app(
+    app, host="127.0.0.1", port=int(sys.argv[-1]), print=None, access_log=None,
+    loop=uvloop.new_event_loop(),
+)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """A running `bvw` and where it listens."""
@@ -91,10 +105,12 @@ def running(verb: str, data: Path, *flags: str) -> Iterator[Product]:
 
 @contextlib.contextmanager
 def scripted(code: str, *arguments: object) -> Iterator[Product]:
-    """A server in a few lines of Python, whose last argument is the port that it is to listen on."""
+    """A server that answers everything by the `handler` of a few lines of Python."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments), str(port)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code + _SERVE, *map(str, arguments), str(port)]
+    )
     try:
         waited(lambda: _listens(port), process)
         yield Product(process, f"http://127.0.0.1:{port}")

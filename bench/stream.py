@@ -36,7 +36,6 @@ _BEGAN_MS: Final = 1_442_016_000_000
 _SERVER: Final = """
 import asyncio
 import sys
-import uvloop
 from aiohttp import web
 
 body = open(sys.argv[1], "rb").read()
@@ -48,13 +47,6 @@ async def handler(request):
         await response.write(body[start : start + 65_536])
     await asyncio.sleep(3_600)  # as a stream that has nothing new
     return response
-
-app = web.Application()
-app.router.add_get("/{any:.*}", handler)
-web.run_app(
-    app, host="127.0.0.1", port=int(sys.argv[2]), print=None, access_log=None,
-    loop=uvloop.new_event_loop(),
-)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,17 +39,28 @@ def ballast(disk: Path, left: int, name: str = "ballast") -> Path:
     return file
 
 
+def up_to_the_end(recording: Path, data: Path) -> tuple[object, ...]:
+    where = ("--source", recording, "--data", data)
+    return ("--until-caught-up", *where, *OFTEN, *harness.ANY_PORT)
+
+
 def full(up: harness.Running) -> bool:
     return "disk is full" in up.said() or "No space left" in up.said()
+
+
+@contextmanager
+def until_full(flags: tuple[object, ...]) -> Iterator[harness.Running]:
+    with harness.running("up", *flags) as up:
+        up.until(lambda: full(up), "it says that the disk is full")
+        yield up
 
 
 def test_a_full_disk_loses_nothing_and_is_said(disk: Path, tmp_path: Path) -> None:
     recording, truth = harness.simulate(tmp_path, EVENTS)
     data = disk / "data"
     filled = ballast(disk, left=6_000_000)
-    flags = ("--until-caught-up", "--source", recording, "--data", data, *OFTEN, *harness.ANY_PORT)
-    with harness.running("up", *flags) as up:
-        up.until(lambda: full(up), "it says that the disk is full")
+    flags = up_to_the_end(recording, data)
+    with until_full(flags) as up:
         for event in ("service_failed", "Traceback", "batch_run_failed"):
             assert event not in up.said(), event
         up.kill()
@@ -69,9 +81,7 @@ def test_a_disk_that_gets_room_goes_on_by_itself(disk: Path, tmp_path: Path) -> 
     recording, truth = harness.simulate(tmp_path, EVENTS)
     data = disk / "data"
     filled = ballast(disk, left=6_000_000)
-    flags = ("--until-caught-up", "--source", recording, "--data", data, *OFTEN, *harness.ANY_PORT)
-    with harness.running("up", *flags) as up:
-        up.until(lambda: full(up), "it says that the disk is full")
+    with until_full(up_to_the_end(recording, data)) as up:
         filled.unlink()
         assert up.wait(within=2 * harness.PATIENCE) == Exit.OK, str(up)
     assert harness.audit(data)["events"] == truth["distinct"]

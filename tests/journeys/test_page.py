@@ -10,19 +10,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlencode
-from urllib.request import urlopen
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -30,6 +23,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Locator, Page, Request, async_playwright, expect
 
+from tests.journeys import harness
 from tests.journeys.test_stream import following, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser, a context for each test
@@ -92,8 +86,7 @@ class Served:
     url: str
 
     def get(self, path: str, **query: str) -> Any:
-        with urlopen(f"{self.url}{path}?{urlencode(query)}", timeout=20) as response:
-            return json.load(response)
+        return harness.get(self.url, path, **query)
 
     def has_everything(self) -> bool:
         status = self.get("/v1/status")
@@ -103,27 +96,10 @@ class Served:
 @contextmanager
 def _up(source: Path, data: Path) -> Iterator[Served]:
     """`bvw up` until everything of the recording can be seen."""
-    command = [sys.executable, "-m", "services.cli.main", "up"]
-    command += ["--source", str(source), "--data", str(data), "--port", "0", "--metrics-port", "0"]
-    with (
-        (data.parent / "said.txt").open("w+") as said,
-        subprocess.Popen(command, stdout=said, stderr=said, env=os.environ) as process,
-    ):
-        try:
-            served = Served(_announced(process, Path(said.name)))
-            while not served.has_everything():
-                time.sleep(0.05)
-            yield served
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _announced(process: subprocess.Popen[bytes], said: Path) -> str:
-    """The URL that the command says it serves."""
-    while not (found := re.search(r"Bots vs Wiki: (http://\S+)", said.read_text())):
-        assert process.poll() is None, said.read_text()
-        time.sleep(0.05)
-    return found[1]
+    with harness.running("up", "--source", source, "--data", data, *harness.ANY_PORT) as up:
+        served = Served(up.url(data))
+        up.until(served.has_everything, "everything can be seen")
+        yield served
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +10,9 @@ import pyarrow as pa
 from services.shared.domain.identity import digest
 from services.shared.domain.positions import Span, Vector
 from services.shared.lake import schemas
-from services.shared.lake.port import Horizon, Lake
+from services.shared.lake.embedded import IcebergLake
+from services.shared.lake.port import TABLES, Horizon, Lake
+from services.shared.runtime.clock import ManualClock
 
 DAY = 20150912
 LOG = "a-log"
@@ -74,6 +77,22 @@ async def held(
     return sorted(
         (row["partition"], row["offset"]) for piece in pieces for row in piece.to_pylist()
     )
+
+
+async def state(root: Path) -> dict[str, Any]:
+    """All that a reader can see."""
+    lake = await IcebergLake.open(root, ManualClock())
+    try:
+        return {
+            "identity": await lake.identity(),
+            "rows": [await held(lake, table) for table in TABLES],
+            "horizons": [await lake.horizon(table) for table in TABLES],
+            "days": [(day.day, day.rows, day.newest) for day in await lake.days()],
+            "expired": await lake.expired(),
+            "known": (await lake.known([DAY], digests(event_id(0, 0), "no"))).to_pylist(),
+        }
+    finally:
+        await lake.close()
 
 
 def step(since: Vector, until: Vector) -> list[tuple[int, int]]:

@@ -8,12 +8,12 @@ import pytest
 
 from services.shared.lake import compaction, sweep
 from services.shared.lake.embedded import IcebergLake
-from services.shared.lake.port import CLEANED, DEFINED, RAW, TABLES
+from services.shared.lake.port import CLEANED, DEFINED, RAW
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
 from tests.deaths import died
 from tests.unit.lake import carry_on
-from tests.unit.lake.rows import DAY, LOG, at, digests, event_id, held, rows
+from tests.unit.lake.rows import DAY, LOG, at, held, rows, state
 
 BEGIN, APPENDS = 3, 3 * carry_on.RUNS
 """Commits of the work: three to begin, those of the appends, the kept ids, three expiries."""
@@ -22,21 +22,6 @@ BEGIN, APPENDS = 3, 3 * carry_on.RUNS
 async def work(root: Path, spec: str) -> int | None:
     """Carry on in a process of its own, which dies at the crash point."""
     return await died(carry_on.carry_on, root, at=spec)
-
-
-async def state(root: Path) -> dict[str, Any]:
-    """All that a reader can see."""
-    lake = await IcebergLake.open(root, ManualClock())
-    try:
-        return {
-            "rows": [await held(lake, table) for table in TABLES],
-            "horizons": [await lake.horizon(table) for table in TABLES],
-            "days": [(day.day, day.rows, day.newest) for day in await lake.days()],
-            "expired": await lake.expired(),
-            "known": (await lake.known([DAY], digests(event_id(0, 0), "no"))).to_pylist(),
-        }
-    finally:
-        await lake.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from services.shared.lake.tables import Tables
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit, Refused
 from tests.deaths import died
-from tests.unit.lake.rows import DAY, LOG, at, digests, event_id, held, rows
+from tests.unit.lake.rows import DAY, LOG, at, held, rows, state
 
 NEXT_DAY = DAY + 1
 T0 = 1_700_000_000
@@ -38,22 +38,6 @@ async def made(root: Path) -> dict[str, Any]:
     await lake.expire([DAY])
     await lake.close()
     return await state(root)
-
-
-async def state(root: Path) -> dict[str, Any]:
-    """All that a reader can see."""
-    lake = await IcebergLake.open(root, ManualClock(T0))
-    try:
-        return {
-            "identity": await lake.identity(),
-            "rows": [await held(lake, table) for table in TABLES],
-            "horizons": [await lake.horizon(table) for table in TABLES],
-            "days": [(day.day, day.rows, day.newest) for day in await lake.days()],
-            "expired": await lake.expired(),
-            "known": (await lake.known([DAY], digests(event_id(0, 0), "no"))).to_pylist(),
-        }
-    finally:
-        await lake.close()
 
 
 async def goes_on(root: Path) -> None:

@@ -86,7 +86,8 @@ class Stores:
     async def index(self, limit: int, *, half: bool = False) -> None:
         """One batch of the speed layer; `half` of it may be written before it is done whole."""
         visible = await self.visible()
-        prepared = prepare(await self.log.read(visible.positions, limit=limit))
+        batch = await self.log.read(visible.positions, limit=limit)
+        prepared = await asyncio.to_thread(prepare, batch)
         if half:
             await self.speed.write(
                 prepared.documents[1::2], prepared.since, prepared.since, visible.times

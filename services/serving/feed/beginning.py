@@ -34,17 +34,21 @@ class Beginnings:
         """The newest `last` changes before `until`, and what follows."""
         found = await self.speed.search(search, floor, until, limit=last) if last else []
         position = places.first_of(found, until)
-        id_ = places.written(self.log.identity, position)
-        return Beginning(position, (frames.block([frames.RETRY, frames.moved(id_)]),))
+        begun = frames.block([frames.RETRY, frames.moved(self._id(position))])
+        return Beginning(position, (begun,))
 
     async def resumed(self, id_: Id, *, floor: Vector) -> Beginning:
         """What follows the id."""
         if id_.log != self.log.identity or len(id_.positions) != self.log.partitions:
-            gap = await gaps.gap(self.speed, None, floor, _OTHER_LOG)
+            gap = await gaps.missing(self.speed, None, floor, _OTHER_LOG, self._id(floor))
             return Beginning(floor, (_RETRY, gap))
         end = await self.log.stable_end()
         if not reaches(end, id_.positions):
             position = lower(id_.positions, end)
-            gap = await gaps.gap(self.speed, position, id_.positions, _BEYOND)
+            id_at = self._id(position)
+            gap = await gaps.missing(self.speed, position, id_.positions, _BEYOND, id_at)
             return Beginning(position, (_RETRY, gap))
         return Beginning(id_.positions, (_RETRY,))
+
+    def _id(self, position: Vector) -> bytes:
+        return places.written(self.log.identity, position)

@@ -50,7 +50,7 @@ class CatchingUp:
 
     async def _skip(self, reader: Reader, fan_out: FanOut) -> None:
         since, reader.position = reader.position, upper(reader.position, fan_out.floor)
-        await reader.send(await gaps.gap(self._speed, since, reader.position))
+        await reader.send(await gaps.gap(self._speed, self._log, since, reader.position))
 
     async def _wait(self, reader: Reader, fan_out: FanOut, seconds: float) -> None:
         if not await fan_out.moved(within=seconds):

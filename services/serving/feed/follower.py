@@ -76,7 +76,7 @@ class Follower:
         since = recent.position
         if not reaches(since, visible.floor):
             position = upper(since, visible.floor)
-            return Step((), position, await gaps.gap(self._speed, since, position))
+            return Step((), position, await gaps.gap(self._speed, self._log, since, position))
         until = upper(since, visible.positions)
         if until == since:
             return None

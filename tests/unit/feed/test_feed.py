@@ -257,3 +257,11 @@ async def test_partitions_that_are_known_less_far_are_waited_for(
     await world.speed.write([earlier], (0, 1), (1, 1), (2_000, 2_000))
     await one.until(lambda it: len(it.events) == 2)
     assert one.events == [earlier.document.change.id, later.document.change.id]
+
+
+async def test_after_a_gap_up_to_now_the_id_is_behind_it(world: World, feed: Served) -> None:
+    await come_in(world, *range(20))
+    world.clock.advance(10)
+    await world.speed.shrink(world.until, tuple(time + 1 for time in world.times))
+    one = await feed.attach(at=(0, 0))
+    await one.until(lambda it: it.reached == world.until)

@@ -20,7 +20,7 @@ import structlog
 
 from services.collector.filters import Filters
 from services.collector.intake import APPENDED, CANARIES, FILTERED, RECEIVED, REJECTED, Intake
-from services.collector.source.port import Frame, Source
+from services.collector.source.port import Frame, Reporting, Source
 from services.shared.log.port import Cursor, EventLog
 from services.shared.runtime import crash, metrics
 from services.shared.runtime.clock import Clock
@@ -115,7 +115,10 @@ async def _read(
             await gate.wait()
             async for frame in frames:
                 crash.point("collector.frame-read")
-                await pending.put(await _sorted(frame, source.name, filters))
+                intake = await _sorted(frame, source.name, filters)
+                if intake.tally[CANARIES] and isinstance(source, Reporting):
+                    source.canary_came()
+                await pending.put(intake)
                 await gate.wait()
     finally:
         pending.end()

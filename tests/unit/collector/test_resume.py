@@ -24,6 +24,11 @@ START = 1_790_000_000_000
 OVERLAP = 10_000
 
 
+def an_id(*entries: dict[str, Any]) -> bytes:
+    """As the upstream writes it."""
+    return json.dumps(entries, separators=(",", ":")).encode()
+
+
 @dataclass
 class Upstream:
     """Topics of (time, number); `shift` is what this cluster adds to offsets."""
@@ -50,8 +55,7 @@ class Upstream:
                 state[topic] = {"topic": topic, "partition": 0, "timestamp": time + 1}
                 meta = {"topic": topic, "partition": 0, "offset": index + self.shift}
                 payload = {"number": number, "meta": meta}
-                ids = json.dumps(list(state.values())).encode()
-                yield Event(json.dumps(payload).encode(), ids, b"message", 0)
+                yield Event(json.dumps(payload).encode(), an_id(*state.values()), b"message", 0)
 
     def _first(self, topic: str, entry: dict[str, Any]) -> int:
         held = self.topics[topic]
@@ -288,6 +292,39 @@ def test_a_refused_resume_point_is_asked_for_in_words_and_old_topics_are_forgott
 def test_a_cursor_of_another_source_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="is not the stream's"):
         Resume.read(text, OVERLAP)
+
+
+_times = st.integers(START - 20, START + 20) | st.sampled_from(
+    [0, 1, 999_999_999_999, 4_102_444_799_999, 4_102_444_800_000, 9_999_999_999_999]
+)
+_entries = st.builds(
+    lambda topic, time: (
+        {"topic": topic, "partition": 0} | ({"offset": -1} if time is None else {"timestamp": time})
+    ),
+    st.sampled_from([EQIAD, CODFW]),
+    st.none() | _times,
+)
+_ids = st.lists(_entries, max_size=3).map(lambda entries: an_id(*entries)) | st.sampled_from(
+    [b"", b"?", an_id({"topic": EQIAD, "partition": 0, "timestamp": START}).replace(b"00", b"xx")]
+)
+
+
+@given(st.lists(_ids), st.lists(_ids, min_size=1), st.booleans())
+def test_what_comes_together_counts_as_what_comes_one_by_one(
+    before: list[bytes], ids: list[bytes], refused: bool
+) -> None:
+    def taken(sizes: int) -> tuple[list[tuple[str, int | None]], list[Gap]]:
+        resume, gaps = Resume(OVERLAP), list[Gap]()
+        for part in (before, ids):
+            resume.request()
+            events = [Event(b"{}", id_, b"message", 2) for id_ in part]
+            for start in range(0, len(events), sizes):
+                gaps += resume.take(events[start : start + sizes])
+            resume.ended(Outcome.REFUSED if refused else None)
+        places = json.loads(resume.cursor)
+        return [(place["topic"], place.get("timestamp")) for place in places], gaps
+
+    assert taken(1_000) == taken(1)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))

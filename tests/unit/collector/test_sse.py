@@ -380,6 +380,7 @@ async def test_canaries_are_missed_after_a_while_whether_connected_or_not() -> N
         assert (report.last_canary_at, report.last_event_at) == (None, report.at)
         history.append(b'{"meta":{"id":"c","domain":"canary"}}', START_MS + 2)
         await taken(reader, 2)
+        reader.source.canary_came()  # as the collector says, which has parsed it
         report = reader.source.report()
         assert not report.canaries_missing
         assert report.last_canary_at == report.at

@@ -52,7 +52,7 @@ class BackgroundAudit:
 
     async def _run(self, started: int) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.cli.main", "audit", "--json", "--quiet",
+            sys.executable, "-P", "-m", "services.cli.main", "audit", "--json", "--quiet",
             "--data", str(self._data),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -26,7 +26,7 @@ async def fitted(task: Task, stop: asyncio.Event) -> TopicModel | None:
     """The model of a sample, None where it could not be made. Raises `Stopped` once `stop` is set."""
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.batch.fit", stdin=PIPE, stdout=PIPE, stderr=PIPE
+            sys.executable, "-P", "-m", "services.batch.fit", stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
     except OSError as error:
         _failed(str(error))

@@ -1,20 +1,21 @@
 """The page's files: read once at start, served from memory; the page itself once per language.
 
-What draws the charts is Vega from the package vl-convert, made into one module the first time and
-kept in the cache folder; nothing of it is in this repository, and nothing comes from elsewhere.
+What draws the charts is Vega from the package vl-convert, made into one module the first time (see
+`bundle`) and kept in the cache folder; nothing of it is in this repository, and nothing comes from elsewhere.
 """
 
 import asyncio
 import hashlib
 import importlib.metadata
-import os
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from services.serving import languages
+from services.serving import bundle, languages
 
 PAGE: Final = "services.serving.page"
 INDEX: Final = "index.html"
@@ -30,9 +31,6 @@ TYPES: Final = {
     ".woff2": "font/woff2",
 }
 
-# The interpreter of expressions that a strict policy needs (`ast: true`) is part of Vega-Embed.
-_SNIPPET: Final = "globalThis.bvwVega = { vegaEmbed, vegaLite, vega };"
-_EXPORT: Final = "\nexport const { vegaEmbed, vegaLite, vega } = globalThis.bvwVega;\n"
 _BUNDLE: Final = 1
 
 
@@ -62,7 +60,7 @@ class Files:
     async def open(cls, cache: Path) -> "Files":
         files = await asyncio.to_thread(lambda: dict(_parts()))
         pages = await asyncio.to_thread(lambda: dict(_pages()))
-        return cls(files, pages, asyncio.create_task(asyncio.to_thread(_vega, cache)))
+        return cls(files, pages, asyncio.create_task(_vega(cache)))
 
     async def get(self, name: str) -> File | None:
         if name == VEGA:
@@ -92,19 +90,20 @@ def _pages() -> Iterator[tuple[str, File]]:
         yield language, file(INDEX, body.encode())
 
 
-def _vega(cache: Path) -> File:
-    import vl_convert
-
-    versions = (
-        importlib.metadata.version("vl-convert-python"),
-        vl_convert.get_vega_version(),
-        vl_convert.get_vega_embed_version(),
-    )
-    kept = cache / f"vega-{'-'.join(versions)}-{_BUNDLE}.js"
-    if not kept.exists():
-        bundle = vl_convert.javascript_bundle(_SNIPPET) + _EXPORT
-        cache.mkdir(parents=True, exist_ok=True)
-        new = kept.with_name(f".{kept.name}.{os.getpid()}")
-        new.write_text(bundle, "utf-8")
-        new.rename(kept)
-    return file(kept.name, kept.read_bytes())
+async def _vega(cache: Path) -> File:
+    version = importlib.metadata.version("vl-convert-python")
+    kept = cache / f"vega-{version}-{_BUNDLE}.js"
+    if not await asyncio.to_thread(kept.exists):
+        await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", bundle.__name__, str(kept), stdin=DEVNULL
+        )
+        try:
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if code:
+            raise RuntimeError(f"the charts' module could not be made: exit code {code}")
+    return file(kept.name, await asyncio.to_thread(kept.read_bytes))

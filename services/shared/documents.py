@@ -29,4 +29,4 @@ def page_words(project: str, title: str, page_class: str) -> tuple[Word, ...]:
 
 def search_terms(change: Change) -> tuple[str, ...]:
     """What a search finds the change by."""
-    return tuple(text.search_terms(f"{change.title}\n{change.comment}\n{change.user}"))
+    return tuple(text.search_terms(f"{change.title} {change.comment} {change.user}"))

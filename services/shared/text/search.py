@@ -12,6 +12,7 @@ single characters let a query for one character find anything at all.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 import regex  # type: ignore[import-untyped]  # see tokens
@@ -23,13 +24,11 @@ MAX_TEXT: Final = 4096
 MAX_TERMS: Final = 2048
 
 _SPACELESS: Final = rf"{CJK}\p{{Hangul}}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}"
-_TERM = regex.compile(
-    rf"(?P<run>[[{_SPACELESS}]&&[\p{{L}}\p{{M}}\p{{N}}]]++)"
-    rf"|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SPACELESS}]]++",
-    flags=regex.VERSION1,
-)
-# The same for texts that are ASCII when folded, which most are: no property to look up.
-_ASCII_TERM = re.compile(r"[a-z0-9]+")
+_TOKEN = regex.compile(r"[\p{L}\p{M}\p{N}]++")
+_FIRST_SPACELESS: Final = "\u0e00"  # Thai: of the letters before, none is of such a script
+_RUN = regex.compile(rf"(?P<run>[{_SPACELESS}]++)|[^{_SPACELESS}]++", flags=regex.VERSION1)
+# The tokens of texts that are ASCII when folded, which most are: no property to look up.
+_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 
 # Letters whose stroke or ligature Unicode does not decompose, but a keyboard without them does;
 # and the Arabic tatweel, which only stretches a word.
@@ -72,12 +71,18 @@ def search_terms(text: str) -> list[str]:
     """
     folded = fold(text[:MAX_TEXT])
     if folded.isascii():
-        terms = _ASCII_TERM.findall(folded)
-        return list(dict.fromkeys(term[:MAX_TOKEN] for term in terms))[:MAX_TERMS]
-    found: dict[str, None] = {}
-    for match in _TERM.finditer(folded):
-        if match["run"] is None:
-            found[match[0][:MAX_TOKEN]] = None
-        else:
-            found.update(dict.fromkeys([*match[0], *bigrams(match[0])]))
-    return list(found)[:MAX_TERMS]
+        terms = _ASCII_TOKEN.findall(folded)
+    else:
+        terms = [term for token in _TOKEN.findall(folded) for term in _terms(token)]
+    if max(map(len, terms), default=0) > MAX_TOKEN:
+        terms = [term[:MAX_TOKEN] for term in terms]
+    return list(dict.fromkeys(terms))[:MAX_TERMS]
+
+
+def _terms(token: str) -> Iterable[str]:
+    if token.isascii() or max(token) < _FIRST_SPACELESS:
+        return (token,)
+    found: list[str] = []
+    for run in _RUN.finditer(token):
+        found += [run[0]] if run["run"] is None else [*run[0], *bigrams(run[0])]
+    return found

@@ -1,8 +1,9 @@
 """The speed layer: follows the log and keeps the speed view within a moment of its end.
 
-    log.follow --> prepare (thread) --> a queue of one --> view.write (one transaction, moves W)
+    log.follow --> prepare (thread) --> view.write (one transaction, moves W)
 
-While a batch is being written the next one is prepared. Nothing is waited for to make a batch
+Each takes its batches from a queue of one: while a batch is being written the next one is prepared, and
+the one after that is read. Nothing is waited for to make a batch
 larger: a quiet log gives batches of one at once, a full one gives large ones by itself. All state is
 the visible position, kept by the view in the transaction of the documents; so a crash anywhere
 repeats at most what had not been acknowledged, and repeats change nothing.
@@ -36,8 +37,9 @@ _LOOK_EVERY: Final = 1.0
 _LET_GO_EVERY: Final = 60.0
 
 _log = structlog.get_logger(__name__)
+Batches = asyncio.Queue[Batch | None]
 Prepareds = asyncio.Queue[Prepared | None]
-"""What is prepared and not yet being written; None ends it."""
+"""What is read or prepared and not yet being taken further; None ends it."""
 
 
 async def run(
@@ -88,18 +90,19 @@ class _Session:
     """Why the view must be rebuilt; empty if it needn't."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        queue = Prepareds(maxsize=1)
+        batches, prepareds = Batches(maxsize=1), Prepareds(maxsize=1)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(queue), name="speed: read")
-                group.create_task(self._write(queue), name="speed: write")
+                group.create_task(self._read(batches), name="speed: read")
+                group.create_task(self._prepare(batches, prepareds), name="speed: prepare")
+                group.create_task(self._write(prepareds), name="speed: write")
                 group.create_task(self._upkeep(), name="speed: upkeep")
                 await _either(stop, self.ended)
                 self.ended.set()
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
-    async def _read(self, queue: Prepareds) -> None:
+    async def _read(self, queue: Batches) -> None:
         visible = await self.view.visible()
         assert visible is not None  # noqa: S101 - reconciled before
         self._note(visible.positions)
@@ -108,7 +111,7 @@ class _Session:
             async with contextlib.aclosing(_while_not(self.ended, batches)) as until_ended:
                 async for batch in until_ended:
                     crash.point("speed.batch-read")
-                    await queue.put(await asyncio.to_thread(prepare, batch))
+                    await queue.put(batch)
         except OutOfRange as error:
             _log.error("speed_out_of_range", since=error.since, start=error.start)
             self._end("the log no longer holds what comes next")
@@ -116,6 +119,11 @@ class _Session:
             await self._wait("log_unavailable", error)
             self.ended.set()
         await queue.put(None)
+
+    async def _prepare(self, batches: Batches, prepareds: Prepareds) -> None:
+        while (batch := await batches.get()) is not None:
+            await prepareds.put(await asyncio.to_thread(prepare, batch))
+        await prepareds.put(None)
 
     async def _write(self, queue: Prepareds) -> None:
         kept = True

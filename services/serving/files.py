@@ -91,7 +91,7 @@ def _pages() -> Iterator[tuple[str, File]]:
 
 
 async def _vega(cache: Path) -> File:
-    version = importlib.metadata.version("vl-convert-python")
+    version = await asyncio.to_thread(importlib.metadata.version, "vl-convert-python")
     kept = cache / f"vega-{version}-{_BUNDLE}.js"
     if not await asyncio.to_thread(kept.exists):
         await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)

@@ -75,7 +75,9 @@ async def run(
 
 @dataclass
 class _Session:
-    """From the visible position on, until `ended` is set; then what has been read is written."""
+    """From the visible position on, until `ended` is set: what is not yet being written then is left to
+    the next one, so that a stop is quick.
+    """
 
     log: EventLog
     view: SpeedView
@@ -122,17 +124,18 @@ class _Session:
 
     async def _prepare(self, batches: Batches, prepareds: Prepareds) -> None:
         while (batch := await batches.get()) is not None:
-            await prepareds.put(await asyncio.to_thread(prepare, batch))
+            if not self.ended.is_set():
+                await prepareds.put(await asyncio.to_thread(prepare, batch))
         await prepareds.put(None)
 
     async def _write(self, queue: Prepareds) -> None:
-        kept = True
         while (prepared := await queue.get()) is not None:
-            # What follows a batch that was not taken must not move W beyond it.
-            kept = kept and await self._take(prepared)
+            # Nor what follows a batch that was not taken: it must not move W beyond it.
+            if not self.ended.is_set():
+                await self._take(prepared)
 
-    async def _take(self, prepared: Prepared) -> bool:
-        """True once it is visible, False if the end came before, or the view has been begun anew."""
+    async def _take(self, prepared: Prepared) -> None:
+        """Returns once it is visible, or has ended: by a stop, or because the view has been begun anew."""
         crash.point("speed.before-write")
         while True:
             try:
@@ -143,17 +146,16 @@ class _Session:
             except BegunAnew as error:
                 _log.warning("speed_view_begun_anew", reason=str(error))
                 self.ended.set()  # the next session goes on from where the view stands
-                return False
+                return
             except (Busy, Unavailable) as error:
                 await self._wait("speed_view_busy", error)
                 if self.ended.is_set():
-                    return False
+                    return
             else:
                 break
         crash.point("speed.after-write")
         metrics.SPEED_DOCUMENTS.inc(len(prepared.documents))
         self._note(prepared.until)
-        return True
 
     async def _upkeep(self) -> None:
         since_let_go = _LET_GO_EVERY

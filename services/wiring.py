@@ -7,7 +7,7 @@ opened when it is first needed: its library takes a second to import, and servin
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -206,9 +206,37 @@ async def stores(
     resources.on_close("speed view", speed.close)
     batch = await SqliteBatchView.open(found.path / BATCH, clock)
     resources.on_close("batch view", batch.close)
-    cache = MemoryCache()
-    resources.on_close("cache", cache.close)
-    return Stores(found, clock, log, speed, batch, cache, _once(resources, found.path, clock))
+    shared = cache(settings, clock)
+    resources.on_close("cache", shared.close)
+    return Stores(found, clock, log, speed, batch, shared, _once(resources, found.path, clock))
+
+
+def cache(settings: Settings, clock: Clock) -> Cache:
+    """The cache that the settings ask for. It connects when it is first asked."""
+    url = settings.cache_url.get_secret_value()
+    if not url:
+        return MemoryCache()
+    with _driver_of("cache_url"):
+        from services.shared.cache.redis import RedisCache
+    return RedisCache(url, clock)
+
+
+async def prove_cache(settings: Settings) -> str:
+    """Writes to the shared cache and reads it back; what it says it is. Raises `Unavailable`."""
+    with _driver_of("cache_url"):
+        from services.shared.cache import redis
+    return await redis.proved(settings.cache_url.get_secret_value())
+
+
+@contextlib.contextmanager
+def _driver_of(setting: str) -> Iterator[None]:
+    """Around the import of an adapter: not every image has its driver."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Refused(
+            f"{setting}: needs the library {error.name}; pip install 'bots-vs-wiki[servers]'"
+        ) from None
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ from services.shared.runtime import datadir, description
 from services.shared.runtime.datadir import DEMO, LIVE
 from services.shared.runtime.exits import Refused
 from services.shared.runtime.settings import DEFAULT, Settings
+from services.shared.runtime.unavailable import Unavailable
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -58,6 +59,7 @@ async def checks(settings: Settings) -> list[Check]:
         await asyncio.to_thread(_metrics_port, settings, url),
         _contact(settings, source),
         await _stream(settings, source),
+        await _cache(settings),
         *data,
     ]
 
@@ -135,6 +137,19 @@ def _contact(settings: Settings, source: str | None) -> Check:
     return Check("contact", "warn", "none, so changes are simulated", _CONTACT)
 
 
+async def _cache(settings: Settings) -> Check:
+    if not settings.cache_url.get_secret_value():
+        return Check("cache", "ok", "each process has its own, in memory")
+    try:
+        return Check("cache", "ok", await wiring.prove_cache(settings))
+    except Refused as refusal:
+        return _refused("cache", refusal.message)
+    except Unavailable as error:
+        # Answers take longer, and that is all.
+        fix = "start that server, or bvw up --set cache_url="
+        return Check("cache", "warn", f"cannot be used: {error}", fix)
+
+
 async def _stream(settings: Settings, source: str | None) -> Check:
     if _recorded(source):
         return Check("stream", "ok", f"not needed for {source}")
@@ -160,13 +175,13 @@ async def _data(place: Path) -> tuple[str | None, list[Check]]:
         description.check(place, described)
         parts = await wiring.parts(place)
     except Refused as refusal:
-        return None, [_refused(refusal.message)]
+        return None, [_refused("data", refusal.message)]
     except Exception as error:  # noqa: BLE001 - a damaged file for instance: a fault, whatever it is
         said = f"{place}: {type(error).__name__}: {error}"
         return None, [Check("data", "fail", said, "bvw restore DIR --data NEW")]
     if parts is None:
         return None, [Check("data", "ok", f"{place}: has no log yet; bvw up begins one")]
-    faults = [_refused(odd) for odd in fit.misfits(parts, place)]
+    faults = [_refused("data", odd) for odd in fit.misfits(parts, place)]
     if not faults and (less := fit.missed(parts)):
         return parts.log, [Check("data", "warn", less, "bvw batch run")]
     return parts.log, faults or [Check("data", "ok", f"{place}: {fit.told(parts)}")]
@@ -180,10 +195,10 @@ def _absent(place: Path) -> bool:
     return there != place or (place.is_dir() and not any(place.iterdir()))
 
 
-def _refused(message: str) -> Check:
+def _refused(name: str, message: str) -> Check:
     said, _, way_out = message.rpartition("; ")
     command = _COMMAND.search(way_out)
-    return Check("data", "fail", said, command[0] if command else way_out)
+    return Check(name, "fail", said, command[0] if command else way_out)
 
 
 def _gb(size: int) -> str:

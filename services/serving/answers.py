@@ -4,6 +4,7 @@ The batch part of an answer depends on the generation alone, so it is kept in th
 speed part is asked each time. A generation without segments has nothing to say and is not asked.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -164,9 +165,12 @@ class Answers:
 
     async def _cached(self, key: str, ask: Callable[[], Awaitable[T]], type_: type[T]) -> T:
         stored = await self._cache.get(key)
-        metrics.CACHE_REQUESTS.labels("miss" if stored is None else "hit").inc()
         if stored is not None:
-            return msgspec.msgpack.decode(stored, type=type_)
+            with contextlib.suppress(msgspec.DecodeError):  # of another version of this code
+                known = msgspec.msgpack.decode(stored, type=type_)
+                metrics.CACHE_REQUESTS.labels("hit").inc()
+                return known
+        metrics.CACHE_REQUESTS.labels("miss").inc()
         answer = await ask()
         await self._cache.put(key, msgspec.msgpack.encode(answer))
         return answer

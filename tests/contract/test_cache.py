@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -10,37 +11,46 @@ from hypothesis import strategies as st
 
 from services.shared.cache.embedded import LARGEST_SHARE, MemoryCache
 from services.shared.cache.port import Cache
-from tests.conftest import absent
+from services.shared.cache.redis import RedisCache
+from services.shared.runtime.clock import SystemClock
+from tests.contract.backends import chosen, url
 
 
-def _made(backend: str) -> Cache:
-    makers: dict[str, Callable[[], Cache]] = {"embedded": MemoryCache}
-    if backend not in makers:
-        absent(f"cache:{backend}", f"no {backend} cache is part of this version")
-    return makers[backend]()
+def _embedded() -> Cache:
+    return MemoryCache()
+
+
+def _real() -> Cache:
+    return RedisCache(url("BVW_TEST_REDIS_URL"), SystemClock())
 
 
 @pytest.fixture
 async def cache(backend: str) -> AsyncIterator[Cache]:
-    opened = _made(backend)
+    opened = chosen("cache", backend, {"embedded": _embedded, "real": _real})()
     yield opened
     await opened.close()
 
 
-async def test_what_was_put_is_found(cache: Cache) -> None:
-    await cache.put("a", b"\x00one")
-    await cache.put("b", b"")
-    assert (await cache.get("a"), await cache.get("b")) == (b"\x00one", b"")
+@pytest.fixture
+def a() -> str:
+    """A key that nobody else uses: a cache may be shared."""
+    return secrets.token_hex(8)
 
 
-async def test_what_was_not_put_is_a_miss(cache: Cache) -> None:
-    assert await cache.get("a") is None
+async def test_what_was_put_is_found(cache: Cache, a: str) -> None:
+    await cache.put(a, b"\x00one")
+    await cache.put(f"{a}:b", b"")
+    assert (await cache.get(a), await cache.get(f"{a}:b")) == (b"\x00one", b"")
 
 
-async def test_the_last_value_is_the_one(cache: Cache) -> None:
-    await cache.put("a", b"1")
-    await cache.put("a", b"22")
-    assert await cache.get("a") == b"22"
+async def test_what_was_not_put_is_a_miss(cache: Cache, a: str) -> None:
+    assert await cache.get(a) is None
+
+
+async def test_the_last_value_is_the_one(cache: Cache, a: str) -> None:
+    await cache.put(a, b"1")
+    await cache.put(a, b"22")
+    assert await cache.get(a) == b"22"
 
 
 # Of the embedded cache: what goes first, and that it is bounded.

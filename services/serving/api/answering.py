@@ -6,6 +6,7 @@ is made once.
 """
 
 import asyncio
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -134,8 +135,13 @@ class Answering:
 
     async def _found(self, key: str) -> Made | None:
         stored = await self._cache.get(key)
-        (_MISS if stored is None else _HIT).inc()
-        return None if stored is None else _DECODER.decode(stored)
+        if stored is not None:
+            with contextlib.suppress(msgspec.DecodeError):  # of another version of this code
+                known = _DECODER.decode(stored)
+                _HIT.inc()
+                return known
+        _MISS.inc()
+        return None
 
     async def _made_once(self, key: str, question: Question, standing: Standing) -> Made:
         """Whoever comes while it is being made waits for the same answer."""

@@ -122,6 +122,9 @@ HORIZON_AGE = _gauge(
 REQUESTS = _counter("bvw_requests_total", "API requests answered.", "route", "status")
 REQUEST_SECONDS = _histogram("bvw_request_seconds", "One API request.", _QUICK, "route")
 CACHE_REQUESTS = _counter("bvw_cache_requests_total", "Look-ups in the cache.", "result")
+CACHE_FAILURES = _counter(
+    "bvw_cache_failures_total", "Requests to the cache that failed or took too long."
+)
 PARTIAL_ANSWERS = _counter("bvw_partial_answers_total", "Answers marked as partial.")
 FEED_READERS = _gauge("bvw_feed_readers", "Readers of the live feed that are connected.")
 FEED_EVENTS = _counter("bvw_feed_events_total", "Changes sent to readers of the live feed.")

@@ -21,7 +21,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ByteSize,
-    Field,
     PrivateAttr,
     SecretStr,
     TypeAdapter,
@@ -37,6 +36,17 @@ from pydantic_settings import (
 
 from services.shared.runtime.duration import Duration
 from services.shared.runtime.exits import Refused
+from services.shared.runtime.fields import (
+    LIST,
+    ChangeType,
+    List,
+    LogLevel,
+    duration,
+    not_empty,
+    of_schemes,
+    setting,
+    split,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,47 +57,13 @@ _CONFIG = "BVW_CONFIG"
 # Read by the tests, not by the product.
 _OF_TESTS = ("BVW_RECORDINGS", "BVW_REQUIRE", "BVW_TEST_")
 
-_DURATION = "a duration: 250ms, 15s, 5m, 24h, 7d; a bare number is seconds"
-_LIST = "values separated by commas (a list in the file); none means all"
-
-
 _BYTES = TypeAdapter(ByteSize)
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _not_empty(value: object) -> object:
-    if value == "":
-        raise ValueError("an empty path would be the directory that one happens to be in")
-    return value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
 
 
 def data_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME", "")
     home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
     return home / "bots-vs-wiki"
-
-
-def _setting(default: Any, text: str, accepts: str, **limits: Any) -> Any:
-    made = {"default_factory": default} if callable(default) else {"default": default}
-    return Field(**made, description=text, json_schema_extra={"accepts": accepts}, **limits)
-
-
-def _duration(default: str, text: str) -> Any:
-    return _setting(Duration.of(default), text, _DURATION)
-
-
-List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-ChangeType = Literal["edit", "new", "log", "categorize", "external", "other"]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 
 
 class Origin(NamedTuple):
@@ -102,39 +78,37 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     # Where and what
-    data_dir: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)] = (
-        _setting(data_home, "Data directory; by default each source has its own in it.", "a path")
+    data_dir: Annotated[Path, BeforeValidator(not_empty), AfterValidator(Path.expanduser)] = (
+        setting(data_home, "Data directory; by default each source has its own in it.", "a path")
     )
-    source: str = _setting(
+    source: str = setting(
         "auto",
         "Where changes come from.",
         "auto, live, demo, the URL of a stream such as Wikimedia's, or the path of a recording"
         " (.jsonl, .jsonl.gz, .jsonl.zst or a folder)",
         min_length=1,
     )
-    contact: str = _setting(
+    contact: str = setting(
         "",
         "Whom the live stream's operators can write to; they refuse who does not say.",
         "an address such as you@example.org, or a web page",
         pattern=r"^$|^[!-\'*-~]+@[!-\'*-~]+\.[!-\'*-~]+$|^https?://[!-\'*-~]+$",
     )
-    speed: str = _setting(
+    speed: str = setting(
         "max",
         "Replay speed of a recording, as a multiple of its own time.",
         "a whole number from 1, or max",
         pattern=r"^(max|[1-9][0-9]{0,5})$",
         coerce_numbers_to_str=True,
     )
-    projects: List = _setting(
-        (), "Projects to collect, as globs such as pt.* or *.wikipedia.", _LIST
+    projects: List = setting((), "Projects to collect, as globs such as pt.* or *.wikipedia.", LIST)
+    types: Annotated[tuple[ChangeType, ...], NoDecode, BeforeValidator(split)] = setting(
+        (), "Types to collect.", f"edit, new, log, categorize, external, other; {LIST}"
     )
-    types: Annotated[tuple[ChangeType, ...], NoDecode, BeforeValidator(_split)] = _setting(
-        (), "Types to collect.", f"edit, new, log, categorize, external, other; {_LIST}"
+    namespaces: Annotated[tuple[int, ...], NoDecode, BeforeValidator(split)] = setting(
+        (), "Namespace numbers to collect.", f"whole numbers; {LIST}"
     )
-    namespaces: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)] = _setting(
-        (), "Namespace numbers to collect.", f"whole numbers; {_LIST}"
-    )
-    largest_event: ByteSize = _setting(
+    largest_event: ByteSize = setting(
         ByteSize(1 << 20),
         "Largest event that is taken; a larger one is rejected, and kept as far as this.",
         "bytes from 1KiB to 8MiB",
@@ -143,96 +117,101 @@ class Settings(BaseSettings):
     )
 
     # The live stream
-    resume_overlap: Duration = _duration(
+    resume_overlap: Duration = duration(
         "10s", "How much of the stream is read again after a reconnect; copies count once."
     )
-    stream_watchdog: Duration = _duration(
+    stream_watchdog: Duration = duration(
         "60s", "Time without a byte after which the stream is connected to anew."
     )
-    reconnect_wait: Duration = _duration(
+    reconnect_wait: Duration = duration(
         "1s", "Longest wait before the first reconnect; it doubles while nothing new comes."
     )
-    reconnect_longest: Duration = _duration("60s", "Longest wait before any reconnect.")
-    canary_alarm: Duration = _duration(
+    reconnect_longest: Duration = duration("60s", "Longest wait before any reconnect.")
+    canary_alarm: Duration = duration(
         "30m", "Time without a canary event after which an alarm is raised."
     )
 
     # Serving
-    host: str = _setting(
+    host: str = setting(
         "127.0.0.1", "Address that the API and the metrics listen on.", "an address", min_length=1
     )
-    port: int = _setting(
+    port: int = setting(
         8080, "Port of the API and the page.", "0 (any free) to 65535", ge=0, le=65535
     )
-    metrics_port: int = _setting(
+    metrics_port: int = setting(
         9464, "Port of the Prometheus metrics.", "0 (off) to 65535", ge=0, le=65535
     )
-    page_limit: int = _setting(
+    page_limit: int = setting(
         1000, "Most rows in one page of an answer.", "1 to 10000", ge=1, le=10_000
     )
-    pin_live: Duration = _duration(
+    pin_live: Duration = duration(
         "50ms", "How long serving may reuse the visible position that it has read."
     )
-    feed_readers: int = _setting(
+    cache_url: Annotated[SecretStr, AfterValidator(of_schemes("redis", "rediss"))] = setting(
+        SecretStr(""),
+        "The cache that several serving processes share.",
+        "redis://HOST:PORT/DATABASE, or rediss:// with TLS; none: each has its own in memory",
+    )
+    feed_readers: int = setting(
         2000, "Most readers of the live feed at once.", "1 to 100000", ge=1, le=100_000
     )
 
     # Logs
-    log_level: LogLevel = _setting(
+    log_level: LogLevel = setting(
         "info", "Least level that is logged.", "debug, info, warning, error"
     )
-    log_format: Literal["auto", "json", "console"] = _setting(
+    log_format: Literal["auto", "json", "console"] = setting(
         "auto", "How a log line looks; auto is console on a terminal.", "auto, json, console"
     )
 
     # Event log and speed layer
-    partitions: int = _setting(
+    partitions: int = setting(
         4, "Partitions of a new log; fixed for its life.", "1 to 64", ge=1, le=64
     )
-    dedupe_window: Duration = _duration(
+    dedupe_window: Duration = duration(
         "7d", "Copies of an event that arrive within this are exact at every moment."
     )
-    log_retention_margin: Duration = _duration(
+    log_retention_margin: Duration = duration(
         "7d", "How much longer than the dedupe window the log keeps events."
     )
-    document_keep: Duration = _duration(
+    document_keep: Duration = duration(
         "24h", "Log time after which a speed document shrinks to its id and position."
     )
 
     # Batch layer
-    batch_every: Duration = _duration("5m", "Time between the starts of batch runs.")
-    first_batch_after: Duration = _duration(
+    batch_every: Duration = duration("5m", "Time between the starts of batch runs.")
+    first_batch_after: Duration = duration(
         "15s", "The first batch run starts within this of the first events."
     )
-    generation_keep: Duration = _duration("15m", "How long a superseded generation stays readable.")
-    minutes_keep: Duration = _duration(
+    generation_keep: Duration = duration("15m", "How long a superseded generation stays readable.")
+    minutes_keep: Duration = duration(
         "48h", "Log time before the horizon for which counts by minute are kept."
     )
 
-    topic_sample: int = _setting(
+    topic_sample: int = setting(
         20_000,
         "Most pages that a topic model is made from.",
         "0 (no topics) to 100000",
         ge=0,
         le=100_000,
     )
-    topic_age: Duration = _duration(
+    topic_age: Duration = duration(
         "7d", "How long a topic model serves; where pages double, a new one is made earlier."
     )
 
     # Disk
-    disk_budget: ByteSize = _setting(
+    disk_budget: ByteSize = setting(
         ByteSize(40_000_000_000),
         "Most bytes the data directory may take.",
         "bytes: 500MB, 40GB",
         gt=0,
     )
-    disk_warn_ratio: float = _setting(
+    disk_warn_ratio: float = setting(
         0.8, "Share of the disk budget at which a warning is given.", "0 to 1", ge=0, le=1
     )
 
     # Proof
-    crash_at: str = _setting(
+    crash_at: str = setting(
         "",
         "Crash point at which the process dies, to test its recovery.",
         "NAME or NAME:N; none if empty",

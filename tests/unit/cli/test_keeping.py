@@ -130,6 +130,21 @@ def test_a_check_up_asks_the_stream(tmp_path: Path, unused_tcp_port: int) -> Non
     assert checks["stream"]["verdict"] == "fail"
 
 
+def test_a_check_up_tries_the_shared_cache(tmp_path: Path, unused_tcp_port: int) -> None:
+    here = ("--data", tmp_path / "none", "--port", 0, "--metrics-port", 0)
+    _, checks = checked(*here)
+    assert "in memory" in checks["cache"]["said"]
+    url = f"redis://:secret@127.0.0.1:{unused_tcp_port}/0"
+    code, checks = checked(*here, BVW_CACHE_URL=url)
+    assert code == Exit.OK, "answers only take longer"
+    assert checks["cache"]["verdict"] == "warn"
+    assert "secret" not in json.dumps(checks)
+    done = bvw("doctor", *here, BVW_CACHE_URL="http://:secret@cache")
+    assert done.code == Exit.CONFIGURATION
+    assert "cache_url: the value from BVW_CACHE_URL is not accepted; accepted: redis://" in done.err
+    assert "secret" not in done.err
+
+
 def test_a_running_product_is_no_fault_of_its_port(product: Product) -> None:
     with served(product.data) as url:
         port = url.rpartition(":")[2]

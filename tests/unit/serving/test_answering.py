@@ -276,6 +276,17 @@ async def test_without_a_cache_answers_are_the_same(world: World) -> None:
         assert await get(client, SHARE) == await get(without, SHARE)
 
 
+async def test_what_another_version_has_put_into_the_cache_is_made_anew(world: World) -> None:
+    class Damaged(MemoryCache):
+        async def get(self, key: str) -> bytes | None:
+            return b"\xc1 is never msgpack" if await super().get(key) else None
+
+    await filled(world)
+    async with world.served() as client, world.served(cache=Damaged()) as damaged:
+        for _ in range(2):
+            assert await get(damaged, SHARE) == await get(client, SHARE)
+
+
 async def test_a_reading_of_the_views_is_shared_for_a_moment(world: World) -> None:
     """Within `pin_live` an answer may be that old, and not after it."""
     clock = ManualClock(made.NOW)

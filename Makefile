@@ -15,10 +15,10 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment of the caller is not ours to fill.
 unexport VIRTUAL_ENV
 
-.PHONY: help up test lint pytest bench audit clean
+.PHONY: help up test test-real servers lint pytest bench audit clean
 
 help: ## What each verb does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/run ## Run everything: CONTACT=you@example.org (live) SOURCE=… PORT=… ARGS="--open …"
 	@$(BIN)/bvw up $(if $(CONTACT),--contact '$(CONTACT)') \
@@ -28,6 +28,15 @@ test: lint pytest ## All that CI checks: lint, then the tests: ARGS="-k words �
 
 pytest: .venv/dev
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# What runs over real servers too. A launcher of tests/launchers starts each that has no BVW_TEST_…_URL.
+REAL := tests/contract/test_cache.py tests/journeys/test_servers.py
+
+test-real: .venv/dev ## The tests that need real servers, which it starts and stops
+	$(BIN)/python -m tests.launchers with -- $(BIN)/pytest --backends=real $(REAL) $(ARGS)
+
+servers: .venv/dev ## Start the servers that tests use, print their URLs, stop them at Ctrl-C
+	@$(BIN)/python -m tests.launchers up
 
 lint: .venv/dev ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check

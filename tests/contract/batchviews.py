@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pymongo import AsyncMongoClient
 
@@ -47,20 +48,22 @@ class Mongo:
     """A database of its own on the server."""
 
     def __init__(self, folder: Path) -> None:
-        server = url(mongo.VARIABLE).rpartition("/")[0]
         self.name = "test-" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-        self.url = f"{server}/{self.name}"
+        self.url = urlsplit(url(mongo.VARIABLE))._replace(path=f"/{self.name}").geturl()
 
     async def open(self, clock: Clock) -> BatchView:
         return await MongoBatchView.open(self.url, clock)
 
     async def drop(self) -> None:
-        async with AsyncMongoClient(self.url) as client:  # type: ignore[var-annotated]
+        async with AsyncMongoClient[dict[str, Any]](self.url) as client:
             await client.drop_database(self.name)
 
 
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"embedded": Embedded, "real": Mongo}
+
+
 def backend_of(name: str, folder: Path) -> Backend:
-    return chosen("batch view", name, {"embedded": Embedded, "real": Mongo})(folder)
+    return chosen("batch view", name, BACKENDS)(folder)
 
 
 @asynccontextmanager

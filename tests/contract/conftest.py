@@ -12,6 +12,14 @@ from services.shared.batchview.port import BatchView
 from services.shared.runtime.clock import ManualClock
 from tests.contract.batchviews import backend_of
 
+REAL_ONLY = {"test_mongo.py"}
+"""Files about what a server alone can meet: collected where real backends are asked for."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    backends = config.getoption("--backends").split(",")
+    return True if collection_path.name in REAL_ONLY and "real" not in backends else None
+
 
 @pytest.fixture
 async def opener(

@@ -361,8 +361,35 @@ async def test_many_keys_are_looked_up_at_once(backend: str, view: BatchView) ->
     generation = await publish_pages(view, rows)
     asked = OneOf("title", tuple(str(i) for i in range(MANY[backend])))
     where = (OneOf("project", ("p",)), OneOf("day", (DAY,)), asked)
-    found = await view.sums(generation, Query(PAGES, ("title",), where))
-    assert found == {(key[2],): m for key, m in rows.items()}
+    query = Query(PAGES, ("title",), where)
+    assert await view.sums(generation, query) == {(key[2],): m for key, m in rows.items()}
+    top = await view.top(generation, query, measure="edits", limit=2)
+    assert top == [(("1998",), (1998, 0, 0)), (("1996",), (1996, 0, 0))]
+    assert await view.count(generation, query, Having("edits", 1990)) == 5
+
+
+HOSTILE = ("$title", "$$ROOT", "$$NOW", "$", "a.b", "{'$gt': ''}", "a\0b", "\\", "\\$", "'; --", "")
+
+
+async def test_hostile_titles_are_data(view: BatchView) -> None:
+    generation = await publish_pages(view, {page("p", title): ONE for title in HOSTILE})
+    by_title = Query(PAGES, ("title",))
+    assert await view.sums(generation, by_title) == {(title,): ONE for title in HOSTILE}
+    for title in HOSTILE:
+        asked = Query(PAGES, ("title",), (OneOf("title", (title,)),))
+        assert await view.top(generation, asked, measure="edits", limit=9) == [((title,), ONE)]
+    (part,) = generation.segments
+    one_by_one = [page_of_day := (await view.pages(part, limit=1))[0]]
+    while some := await view.pages(part, limit=1, after=page_of_day):
+        one_by_one.append(page_of_day := some[0])
+    assert sorted(found.title for found in one_by_one) == sorted(HOSTILE)
+
+
+async def test_of_many_equals_the_first_by_code_point_are_found(view: BatchView) -> None:
+    rows: Rows = {page("p", f"{i:04}"): (1, 0, 0) for i in range(1_500, 0, -1)}
+    generation = await publish_pages(view, rows | {page("p", "zz"): (2, 0, 0)})
+    found = await view.top(generation, Query(PAGES, ("title",)), measure="edits", limit=3)
+    assert [key for key, _ in found] == [("zz",), ("0001",), ("0002",)]
 
 
 @given(parts=parts)

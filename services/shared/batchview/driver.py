@@ -41,7 +41,9 @@ _CONCERNS: Final[dict[str, Any]] = {
     "readPreference": "primary",
     "readConcernLevel": "majority",
 }
+# The driver would ask a server that is away again and again for all of a request's time.
 _TIMES: Final[dict[str, Any]] = {
+    "retryReads": False,
     "timeoutMS": REQUEST_WITHIN_MS,
     "connectTimeoutMS": FOUND_WITHIN_MS,
     "serverSelectionTimeoutMS": FOUND_WITHIN_MS,
@@ -65,7 +67,7 @@ class Server:
         try:
             client = await asyncio.to_thread(made)  # may read certificates and ask the DNS
             return cls(client, client.get_default_database().name)
-        except ConfigurationError as error:
+        except (ConfigurationError, ValueError) as error:
             raise ValueError(f"mongodb://host:port/database is expected: {error}") from error
 
     async def close(self) -> None:

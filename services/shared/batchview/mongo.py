@@ -63,6 +63,7 @@ class MongoBatchView:
             await server.index(PAGE_TOPICS, "page_map")
             await server.index(parts.MODEL_BYTES, "topic_model", "place")
             await server.index(RUNS, "started_at", "_id")
+            await pointer.make_sure(server)
         except BaseException:
             await server.close()
             raise
@@ -77,10 +78,13 @@ class MongoBatchView:
     # Generations
 
     async def begin(self, generation: Generation) -> Generation:
-        if current := await self.current():
-            return current
-        await pointer.begin(self._server, _entry(generation, "", (), 0, 0))
-        return await self.current() or generation
+        first = _entry(generation, uuid.uuid4().hex, (), 0, 0)
+
+        async def decide(found: Pointer) -> Pointer:
+            return found if found.listed else replace(found, listed=(first,))
+
+        pointed = await pointer.change(self._server, decide, first.attempt)
+        return pointed.listed[-1].generation
 
     async def current(self) -> Generation | None:
         listed = (await pointer.read(self._server)).listed
@@ -124,8 +128,7 @@ class MongoBatchView:
         await parts.remove(self._server, removing)
 
         async def removed(found: Pointer) -> Pointer:
-            left = {kind: found.removing[kind] - gone for kind, gone in removing.items()}
-            return replace(found, removing=left)
+            return replace(found, removing=_without(found.removing, removing))
 
         await pointer.change(self._server, removed)
 
@@ -182,7 +185,7 @@ class MongoBatchView:
             for day in wanted:
                 joined = await asking.joined(self._server, pipelines.within(sources, [day]))
                 made = (pipelines.registers_document(number, *row) for row in joined.items())
-                total += await self._add(REGISTERS, made, held)
+                total += await self._add(REGISTERS, made, set())
         await parts.finish(self._server, SEGMENTS, number, rows=total, days=sorted(held))
 
     async def sizes(self, segments: Sequence[Segment]) -> list[int]:
@@ -217,7 +220,8 @@ class MongoBatchView:
             async with aclosing(self._server.find(PAGES.name, where, *columns, sort=order)) as rows:
                 async for batch in rows:
                     for row in batch:
-                        page = PageOfDay(int(row["day"]), *(str(row[c]) for c in columns[1:]))
+                        day, *texts = (pipelines.plain(column, row[column]) for column in columns)
+                        page = PageOfDay(int(day), *map(str, texts))
                         found.setdefault(page[:3], page)
                     if len(found) >= limit:
                         break
@@ -322,6 +326,12 @@ def _entry(
     return Listed(generation.number, attempt, segments, page_map, model, body)
 
 
+def _without(
+    a: Mapping[str, frozenset[int]], b: Mapping[str, frozenset[int]]
+) -> dict[str, frozenset[int]]:
+    return {k: left for k, numbers in a.items() if (left := numbers - b.get(k, frozenset()))}
+
+
 def _gone(number: int) -> Gone:
     return Gone(f"generation {number} is no longer kept")
 
@@ -329,7 +339,8 @@ def _gone(number: int) -> Gone:
 def _joined(
     a: Mapping[str, frozenset[int]], b: Mapping[str, frozenset[int]]
 ) -> dict[str, frozenset[int]]:
-    return {kind: a.get(kind, frozenset()) | b.get(kind, frozenset()) for kind in {*a, *b}}
+    empty: frozenset[int] = frozenset()
+    return {k: both for k in {*a, *b} if (both := a.get(k, empty) | b.get(k, empty))}
 
 
 if TYPE_CHECKING:

@@ -47,10 +47,11 @@ _REMOVED_AT_ONCE: Final = 10_000
 
 async def start(server: Server, kind: str, name: str, now: int, **fields: Any) -> int:
     """The number of a new part, of which there is nothing yet."""
-    number = await _next(server, kind)
-    part = {"_id": number, "id": name, "staged": False, "staged_at": now, **fields}
-    await server.create(kind, part)
-    return number
+    while True:
+        number = await _next(server, kind)
+        part = {"_id": number, "id": name, "staged": False, "staged_at": now, **fields}
+        if await server.create(kind, part):
+            return number
 
 
 async def finish(server: Server, kind: str, number: int, **fields: Any) -> None:
@@ -85,6 +86,7 @@ async def numbers(server: Server, kind: str, names: Sequence[str], at: Pointer) 
         "staged": True,
         "_id": {"$nin": sorted(at.removing.get(kind, ()))},
     }
+    # Of several under one id the last is the one.
     async for batch in server.find(kind, where, "id", sort=[("_id", 1)]):
         known |= {part["id"]: int(part["_id"]) for part in batch}
     return {name: known[name] for name in names if name in known}
@@ -94,14 +96,13 @@ def _listed(kind: str, at: Pointer) -> dict[str, int]:
     known: dict[str, int] = {}
     for listed in at.listed:
         generation = listed.generation
-        match kind:
-            case "segments":
-                ids = [segment.id for segment in generation.segments]
-                known |= zip(ids, listed.segments, strict=True)
-            case "page_maps" if listed.page_map:
-                known[generation.topic_map] = listed.page_map
-            case "topic_models" if listed.topic_model:
-                known[generation.topic_model] = listed.topic_model
+        ids = [segment.id for segment in generation.segments]
+        of = {
+            SEGMENTS: zip(ids, listed.segments, strict=True),
+            MAPS: [(generation.topic_map, listed.page_map)],
+            MODELS: [(generation.topic_model, listed.topic_model)],
+        }
+        known |= {name: number for name, number in of[kind] if name}
     return known
 
 

@@ -1,8 +1,8 @@
 """A question to a view -> an aggregation pipeline, and what that returns -> rows. Pure.
 
-Column names come from the declared views alone; values are strings and integers that are compared with
-and never interpreted. Servers that speak MongoDB's protocol differ in how they compare strings
-(UTF-8 or UTF-16), so nothing here leaves an order of strings to them.
+Column names come from the declared views alone; values are strings and integers. Servers that speak
+MongoDB's protocol differ in how they compare strings (UTF-8 or UTF-16), so nothing here leaves an order
+of strings to them; and some look into strings that begin with a dollar, so none is stored (see `stored`).
 """
 
 import heapq
@@ -30,6 +30,7 @@ Row = tuple[Key, Measures]
 LONGEST_LIST: Final = 10_000
 """Values that one request may name: of the longest titles some 10 MB, where 16 are the limit."""
 _DECLARED: Final = frozenset({*COLUMNS, *REGISTER_KEYS})
+_TEXTS: Final = TEXT_COLUMNS | {"of"}
 
 
 # Asking
@@ -58,7 +59,7 @@ def _condition(condition: Condition) -> Document:
         case Between(column, low, high):
             return {column: {"$gte": low, "$lt": high}}
         case OneOf(column, values):
-            return {column: {"$in": list(values)}}
+            return {column: {"$in": list(map(stored, values))}}
 
 
 def sums(query: Query, restriction: Sequence[Document]) -> list[Document]:
@@ -97,8 +98,8 @@ def pieces(query: Query) -> list[Query]:
 
 
 def behind(same: Document, last: Document) -> Document:
-    """What comes after `last` in the order of its columns, where the others are the `same`."""
-    columns = list(last)
+    """What comes after `last` in the server's order of its columns, where the others are the `same`."""
+    columns, last = list(last), {column: stored(value) for column, value in last.items()}
     later = [
         {**same, **{c: last[c] for c in columns[:at]}, columns[at]: {"$gt": last[columns[at]]}}
         for at in range(len(columns))
@@ -113,12 +114,13 @@ def rows(query: Query, documents: Iterable[Document]) -> Iterator[Row]:
     """What `sums` returned. A sum that is no integer has left the 64 bits: TypeError."""
     measures = query.view.measures
     for document in documents:
-        key = tuple(_plain(column, document["_id"][column]) for column in query.group)
+        key = tuple(plain(column, document["_id"][column]) for column in query.group)
         yield key, tuple(index(document[measure]) for measure in measures)
 
 
-def _plain(column: str, value: Any) -> int | str:
-    return str(value) if column in TEXT_COLUMNS else index(value)
+def plain(column: str, value: Any) -> int | str:
+    """What a stored value stands for."""
+    return str(value).removeprefix("\\") if column in _TEXTS else index(value)
 
 
 def first(found: Iterable[Row], at: int, limit: int) -> list[Row]:
@@ -138,15 +140,20 @@ def number(found: Rows, query: Query, having: Having) -> int:
 # Rows as they are stored
 
 
+def stored(value: int | str) -> int | str:
+    """A text that begins with a dollar, or with what marks such a one, is marked by a backslash."""
+    return f"\\{value}" if isinstance(value, str) and value[:1] in {"$", "\\"} else value
+
+
 def document(view: View, segment: int, key: Key, measures: Measures) -> Document:
-    keys = zip(view.keys, key, strict=True)
+    keys = zip(view.keys, map(stored, key), strict=True)
     return {"segment": segment, **dict(keys), **dict(zip(view.measures, measures, strict=True))}
 
 
 def registers_document(segment: int, key: Key, registers: bytes) -> Document:
     return {
         "segment": segment,
-        **dict(zip(REGISTER_KEYS, key, strict=True)),
+        **dict(zip(REGISTER_KEYS, map(stored, key), strict=True)),
         "registers": registers,
     }
 
@@ -154,5 +161,5 @@ def registers_document(segment: int, key: Key, registers: bytes) -> Document:
 def join_registers(joined: Registers, found: Iterable[Document]) -> None:
     """Add stored registers to others, in place."""
     for row in found:
-        key = tuple(index(row[c]) if c == "day" else str(row[c]) for c in REGISTER_KEYS)
+        key = tuple(plain(column, row[column]) for column in REGISTER_KEYS)
         joined[key] = hll.add(joined.get(key, b""), bytes(row["registers"]))

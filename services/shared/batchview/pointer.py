@@ -90,15 +90,16 @@ class Pointer:
         }
 
 
-async def begin(server: Server, first: Listed) -> None:
-    """Make sure that there is one."""
-    await server.create(POINTER, {"_id": POINTER, **Pointer(0, (first,)).document()})
+async def make_sure(server: Server) -> None:
+    """That there is one; it may list nothing yet."""
+    await server.create(POINTER, {"_id": POINTER, **Pointer(0, ()).document()})
 
 
 async def read(server: Server) -> Pointer:
-    """The pointer; of a view that has not begun, one that lists nothing."""
     found = await server.one(POINTER, {"_id": POINTER})
-    return Pointer(0, ()) if found is None else Pointer.of(found)
+    if found is None:
+        raise Unavailable("MongoDB: the batch view has been removed; open it again")
+    return Pointer.of(found)
 
 
 async def listed(server: Server, number: int) -> Listed | None:

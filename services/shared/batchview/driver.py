@@ -48,8 +48,8 @@ _TIMES: Final[dict[str, Any]] = {
     "connectTimeoutMS": FOUND_WITHIN_MS,
     "serverSelectionTimeoutMS": FOUND_WITHIN_MS,
 }
-# A server that steps down, stops, or has no room: what it is asked again later may succeed.
-_PASSING: Final = frozenset({50, 64, 89, 91, 189, 262, 10107, 11600, 11602, 13435, 13436, 14031})
+# Codes of what passes: NetworkTimeout within a cluster, ExceededTimeLimit, OutOfDiskSpace.
+_PASSING: Final = frozenset({89, 262, 14031})
 
 
 class Server:
@@ -174,11 +174,13 @@ def _served() -> Iterator[None]:
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError, CursorNotFound) as error:
         raise Unavailable(f"MongoDB: {error}") from error
     except OperationFailure as error:
-        if error.code in _PASSING or _is_unacknowledged(error):
+        if _passes(error):
             raise Unavailable(f"MongoDB: {error}") from error
         raise
 
 
-def _is_unacknowledged(error: OperationFailure) -> bool:
-    """Written, but not by a majority in time."""
-    return isinstance(error, BulkWriteError) and not (error.details or {}).get("writeErrors")
+def _passes(error: OperationFailure) -> bool:
+    """Of a bulk write, all its errors; one without any was only not acknowledged by a majority in time."""
+    if isinstance(error, BulkWriteError):
+        return all(one["code"] in _PASSING for one in (error.details or {}).get("writeErrors", ()))
+    return error.code in _PASSING

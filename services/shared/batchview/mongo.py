@@ -182,6 +182,7 @@ class MongoBatchView:
                 async for batch in asking.groups(self._server, Query(view, view.keys), within):
                     made = (pipelines.document(view, number, *row) for row in batch)
                     total += await self._add(view.name, made, held)
+                    crash.point("batchview.copying")
             for day in wanted:
                 joined = await asking.joined(self._server, pipelines.within(sources, [day]))
                 made = (pipelines.registers_document(number, *row) for row in joined.items())
@@ -212,18 +213,17 @@ class MongoBatchView:
         self, segment: Segment, *, limit: int, after: PageOfDay | None = None
     ) -> list[PageOfDay]:
         found: dict[tuple[int, str, str], PageOfDay] = {}
-        columns = ("day", "project", "title", "page_class")
-        last = dict(zip(columns[:3], after[:3], strict=True)) if after else {}
+        columns = ("day", "project", "title")
+        last = dict(zip(columns, after[:3], strict=True)) if after else {}
         order = [(column, 1) for column in columns]
         async with self._staged([segment]) as (number,):
             where = pipelines.behind({"segment": number}, last)
-            async with aclosing(self._server.find(PAGES.name, where, *columns, sort=order)) as rows:
+            rows = self._server.find(PAGES.name, where, *columns, "page_class", sort=order)
+            async with aclosing(rows):
                 async for batch in rows:
-                    for row in batch:
-                        day, *texts = (pipelines.plain(column, row[column]) for column in columns)
-                        page = PageOfDay(int(day), *map(str, texts))
-                        found.setdefault(page[:3], page)
-                    if len(found) >= limit:
+                    for page in map(_page_of_day, batch):
+                        found[page[:3]] = min(page, found.get(page[:3], page))
+                    if len(found) > limit:  # and the last one may have more rows to come
                         break
         return list(found.values())[:limit]
 
@@ -324,6 +324,11 @@ def _entry(
 ) -> Listed:
     body = msgspec.json.encode(generation)
     return Listed(generation.number, attempt, segments, page_map, model, body)
+
+
+def _page_of_day(row: Document) -> PageOfDay:
+    day, *texts = (pipelines.plain(column, row[column]) for column in PageOfDay._fields)
+    return PageOfDay(int(day), *map(str, texts))
 
 
 def _without(

@@ -178,6 +178,7 @@ async def stage_map(
         if (project, title) not in known
     ]
     await server.insert(PAGE_TOPICS, new)
+    crash.point("batchview.mapping")
     total = (int(base["pages"]) if base else 0) + len(new)
     chain = [list(part) for part in extended(chain_of(base), number)]
     await finish(server, MAPS, number, pages=total, chain=chain)

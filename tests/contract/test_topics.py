@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +19,8 @@ from services.shared.domain.topics import NONE, Page, PageMap, TopicModel, ident
 from services.shared.domain.views import PAGES, TOPICS, Document, Key, Measures, Rows, add, rows_of
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
-from tests.contract.test_batchview import DAY, NOW, ONE, opened, page, queries, segment
+from tests.contract.batchviews import MANY, fresh
+from tests.contract.test_batchview import DAY, NOW, ONE, page, queries, segment
 from tests.deaths import died
 from tests.unit.batch.made import documents
 from tests.unit.domain.test_topics import model
@@ -33,18 +32,6 @@ A, B = identified(model([[1.0, 0.0]])), identified(model([[0.0, 1.0]]))
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOW)
-
-
-@pytest.fixture
-async def opener(backend: str, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opener]:
-    async with AsyncExitStack() as stack:
-
-        async def open_it() -> BatchView:
-            view = await opened(backend, tmp_path, clock)
-            stack.push_async_callback(view.close)
-            return view
-
-        yield open_it
 
 
 @pytest.fixture
@@ -112,8 +99,7 @@ async def test_answers_are_what_grouping_by_the_map_gives(
     for one in reversed(maps):
         of |= one  # what the first has, the later ones don't change
     expected = grouped(total, of, query)
-    with TemporaryDirectory() as directory:
-        view = await opened(backend, Path(directory), ManualClock(NOW))
+    async with fresh(backend, ManualClock(NOW)) as view:
         await view.begin(first("log", 1, 0))
         segments = [segment(f"s{i}", i, i + 1) for i in range(len(parts))]
         for part, taken in zip(segments, parts, strict=True):
@@ -134,7 +120,6 @@ async def test_answers_are_what_grouping_by_the_map_gives(
         met = [m for m in expected.values() if 1 <= m[0] < 4]
         assert await view.count(generation, query, Having("edits", 1, 4)) == len(met)
         assert await view.topics_of(generation, [*pages, Page("p", "unknown")]) == of
-        await view.close()
 
 
 def grouped(total: Rows, of: dict[Page, int], query: Query) -> Rows:
@@ -202,12 +187,12 @@ async def test_hostile_titles_are_pages_like_any_other(view: BatchView) -> None:
     assert await view.topics_of(generation, pages) == dict.fromkeys(pages, 0)
 
 
-async def test_tens_of_thousands_of_pages_are_looked_up_at_once(view: BatchView) -> None:
+async def test_many_pages_are_looked_up_at_once(backend: str, view: BatchView) -> None:
     await view.stage_model(A)
-    known = {Page(f"p{n % 3}", f"{n}"): n % 2 for n in range(0, 60_000, 2)}
+    known = {Page(f"p{n % 3}", f"{n}"): n % 2 for n in range(0, MANY[backend], 2)}
     assert await view.stage_map(PageMap("a", A.id), known) == len(known)
     generation = await publish(view, A, "a")
-    asked = [Page(f"p{n % 3}", f"{n}") for n in range(60_000)]
+    asked = [Page(f"p{n % 3}", f"{n}") for n in range(MANY[backend])]
     assert await view.topics_of(generation, asked) == known
 
 

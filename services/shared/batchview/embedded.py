@@ -17,6 +17,7 @@ import msgspec
 
 from services.shared import sql
 from services.shared.batchview import maps, staging, tables
+from services.shared.batchview.layout import days_asked
 from services.shared.batchview.port import BatchView, Gone, PageOfDay, Run, Superseded
 from services.shared.domain import hll
 from services.shared.domain.generation import Generation, Segment
@@ -356,7 +357,7 @@ def _days(connection: Connection, generation: Generation) -> tuple[list[int], li
 def _within(connection: Connection, generation: Generation, where: Sequence[Condition]) -> str:
     """The condition for rows of the generation that the other conditions can hold for."""
     numbers, days = _days(connection, generation)
-    return _in(numbers, tables.days_asked(days, where))
+    return _in(numbers, days_asked(days, where))
 
 
 def _in(numbers: Iterable[int], days: Iterable[int]) -> str:

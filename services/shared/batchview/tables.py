@@ -9,11 +9,9 @@ the clustering serve the project behind it as well.
 Rows of a key that is there are added to it: that is the whole of compaction.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.shared.domain.identity import SECONDS_A_DAY, day_start
-from services.shared.domain.query import Between, Condition, OneOf
+from services.shared.batchview.layout import clustered
 from services.shared.domain.views import REGISTER_KEYS, TEXT_COLUMNS, VIEWS, View
 
 REGISTERS: Final = "registers"
@@ -44,8 +42,6 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_by_time ON runs (started_at, id);
 """
 
-_SECONDS: Final = {"hour": 3600, "minute": 60}
-
 
 def schema() -> str:
     """The statements that make sure of every table."""
@@ -61,12 +57,6 @@ def _table(view: View) -> str:
         f"CREATE TABLE IF NOT EXISTS {view.name} (segment INTEGER NOT NULL, {keys}{measures}"
         f"PRIMARY KEY (segment, {', '.join(clustered(view))})) WITHOUT ROWID;"
     )
-
-
-def clustered(view: View) -> tuple[str, ...]:
-    """The view's keys in the order in which its rows are stored."""
-    first = ("day", "project")
-    return (*first, *(key for key in view.keys if key not in first))
 
 
 def insert(view: View) -> str:
@@ -125,21 +115,3 @@ def days_of(view: View) -> str:
         f" UNION ALL SELECT (SELECT MIN(day) FROM {view.name} WHERE segment = ?1 AND day > hop.day)"
         " FROM hop WHERE hop.day IS NOT NULL) SELECT day FROM hop WHERE day IS NOT NULL"
     )
-
-
-def days_asked(days: Iterable[int], where: Sequence[Condition]) -> list[int]:
-    """Which of the days can have rows that meet the conditions."""
-    return [day for day in days if all(_may_hold(day, condition) for condition in where)]
-
-
-def _may_hold(day: int, condition: Condition) -> bool:
-    match condition:
-        case Between("day", low, high):
-            return low <= day < high
-        case OneOf("day", values):
-            return day in values
-        case Between("hour" | "minute" as unit, low, high):
-            start = day_start(day)
-            seconds = _SECONDS[unit]
-            return start < high * seconds and low * seconds < start + SECONDS_A_DAY
-    return True

@@ -127,7 +127,7 @@ def rows_of(view: View, documents: Iterable[Document]) -> Rows:
     for document in documents:
         for row in _repeats(view, document):
             key = tuple(row[name] for name in view.keys)
-            _add_row(rows, key, tuple(int(row[name]) for name in view.measures))
+            add_row(rows, key, tuple(int(row[name]) for name in view.measures))
     return rows
 
 
@@ -149,11 +149,12 @@ def add(a: Rows, b: Rows) -> Rows:
     """The sum of two views' rows."""
     total = dict(a)
     for key, measures in b.items():
-        _add_row(total, key, measures)
+        add_row(total, key, measures)
     return total
 
 
-def _add_row(rows: Rows, key: Key, measures: Measures) -> None:
+def add_row(rows: Rows, key: Key, measures: Measures) -> None:
+    """One row more, in place."""
     old = rows.get(key)
     rows[key] = (
         measures if old is None else tuple(x + y for x, y in zip(old, measures, strict=True))

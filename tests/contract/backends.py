@@ -1,6 +1,8 @@
 """Which adapter of a port a contract test runs over: `--backends=embedded,real`."""
 
+import os
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TypeVar
 
 import pytest
@@ -16,3 +18,15 @@ def chosen(of: str, backend: str, adapters: Mapping[str, T]) -> T:
             pytrace=False,
         )
     return adapters[backend]
+
+
+def url_of(launcher: ModuleType) -> str:
+    """Of the server that real adapters are tested on; it must be there."""
+    url = os.environ.get(launcher.VARIABLE)
+    if not url:
+        pytest.fail(
+            f"{launcher.VARIABLE} is not set; start one for the tests:"
+            f" python -m tests.launchers with {launcher.NAME} -- pytest --backends=real …",
+            pytrace=False,
+        )
+    return url

@@ -74,7 +74,11 @@ def start(folder: Path) -> place.Server:
     _format(jars, own, properties)
     command = [*_java(jars, "384m"), *_JAVA, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
     return place.launched(
-        NAME, command, own, f"kafka://127.0.0.1:{port}", lambda: _started(own) and place.listens(port)
+        NAME,
+        command,
+        own,
+        f"kafka://127.0.0.1:{port}",
+        lambda: _started(own) and place.listens(port),
     )
 
 
@@ -83,7 +87,12 @@ def _jars(folder: Path) -> Path:
 
 
 def _java(jars: Path, heap: str) -> list[str]:
-    return [place.java(), f"-Xms{heap}", f"-Xmx{heap}", f"-Dlog4j2.configurationFile={jars}/log4j2.xml"]
+    return [
+        place.java(),
+        f"-Xms{heap}",
+        f"-Xmx{heap}",
+        f"-Dlog4j2.configurationFile={jars}/log4j2.xml",
+    ]
 
 
 def _format(jars: Path, own: Path, properties: Path) -> None:

@@ -67,12 +67,24 @@ def install(folder: Path) -> None:
 
 
 def start(folder: Path) -> place.Server:
-    jars, own = _jars(folder), place.run_folder(NAME)
+    own = place.run_folder(NAME)
     port, controller = place.free_port(), place.free_port()
     properties = own / "server.properties"
     properties.write_text(_properties(own, port, controller))
-    _format(jars, own, properties)
-    command = [*_java(jars, "384m"), *_JAVA, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
+    _format(_jars(folder), own, properties)
+    return _launched(folder, own, port)
+
+
+def restart(server: place.Server, folder: Path) -> None:
+    """After it was killed: the same port, and what it had stored."""
+    port = int(server.url.rpartition(":")[2])
+    server.process = _launched(folder, server.folder, port).process
+
+
+def _launched(folder: Path, own: Path, port: int) -> place.Server:
+    jars = _jars(folder)
+    command = [*_java(jars, "384m"), *_JAVA, "-cp", f"{jars}/*",
+               "kafka.Kafka", str(own / "server.properties")]  # fmt: skip
     return place.launched(
         NAME,
         command,

@@ -2,7 +2,7 @@
 
 aiokafka's defaults suit a demonstration: it commits by itself, skips to the end when a position is gone, shows
 what was never committed, and may store a batch twice. Each of them is named here with the value that is safe
-for us (tests/unit/log/test_clients.py compares the two lists), and no client of the log is made anywhere else.
+for us (tests/unit/log/test_kafka.py compares the two lists), and no client of the log is made anywhere else.
 
 There is no consumer group: readers know their positions, which are kept with what they have made of them, and
 a position that is gone is told to the reader instead of mended.

@@ -11,7 +11,7 @@ transactions and what was aborted leave holes, which the position passes and no 
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 from aiokafka import TopicPartition
@@ -80,9 +80,9 @@ class Reader:
     async def first_at(self, time: int, since: Vector, end: Vector) -> Vector:
         """The first positions from `since` on with that log time or a later one; `end` where none has it."""
         self._go_to(since)
+        await self._fill(dict.fromkeys(range(len(since)), 1), end)
         found = []
         for partition, held in enumerate(self._held):
-            await self._fill({partition: 1}, end)
             while held and held[0].appended_at < time:
                 held.popleft()
                 await self._fill({partition: 1}, end)
@@ -122,7 +122,7 @@ class Reader:
         try:
             async with asyncio.timeout(clients.PATIENCE):
                 while short:
-                    await self._fetch()
+                    await self._fetch(short)
                     short = self._short(counts, end)
         finally:
             self._consumer.pause(*self._partitions)
@@ -134,12 +134,17 @@ class Reader:
             if len(self._held[number]) < count and self._reached[number] < end[number]
         ]
 
-    async def _fetch(self) -> None:
-        found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS)
+    async def _fetch(self, short: Sequence[int]) -> None:
+        """Asks for these alone: what is there of a paused one would be thrown away."""
+        found = await self._consumer.getmany(
+            *(self._partitions[number] for number in short),
+            timeout_ms=_POLL_MS,
+            max_records=_RECORDS,
+        )
         for partition, records in found.items():
             self._held[partition.partition].extend(map(_record, records))
-        for number, partition in enumerate(self._partitions):
-            self._reached[number] = await self._consumer.position(partition)
+        for number in short:
+            self._reached[number] = await self._consumer.position(self._partitions[number])
         if found:
             await asyncio.sleep(0)
 

@@ -19,7 +19,6 @@ does not learn it.
 """
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -52,6 +51,7 @@ from services.shared.runtime.unavailable import Unavailable
 
 # A follower looks by itself this often (seconds), should the ledger be mute.
 _LOOK: Final = 5.0
+_LOOKS: Final = 100
 
 
 class KafkaLog:
@@ -61,17 +61,17 @@ class KafkaLog:
         self,
         access: Access,
         place: Place,
+        *,
         clock: Clock,
         ledger: Ledger,
         asking: Any,
-        closing: AsyncExitStack,
     ) -> None:
         self._access = access
         self._place = place
         self._clock = clock
         self._ledger = ledger
         self._asking = asking
-        self._closing = closing
+        self._closing = AsyncExitStack()
         self._token = uuid.uuid4().hex
         self._identity = ""
         self._partitions: list[TopicPartition] = []
@@ -107,7 +107,7 @@ class KafkaLog:
                 await asking.start()
                 ledger = await Ledger.open(access, place.cursors, asking)
                 stack.push_async_callback(ledger.close)
-                log = cls(access, place, clock, ledger, asking, stack)
+                log = cls(access, place, clock=clock, ledger=ledger, asking=asking)
                 await log._begin(found)
             log._closing = stack.pop_all()
         return log
@@ -134,18 +134,17 @@ class KafkaLog:
             return await self._store(entries, Note(cursor, new, (), gaps, tally or {}))
 
     async def read(self, since: Vector, *, limit: int, until: Vector | None = None) -> Batch:
-        state, start = await asyncio.gather(self._ledger.fresh(), self.start())
+        state = await self._ledger.fresh()
         async with self._reading:
             self._reader = self._reader or await self._new_reader()
-            return await self._read(self._reader, state, start, since, limit, until)
+            return await self._read(self._reader, state, since, limit=limit, until=until)
 
     async def follow(self, since: Vector, *, limit: int) -> AsyncIterator[Batch]:
         reader = await self._new_reader()
         try:
             state = await self._ledger.fresh()
             while True:
-                start = await self.start()
-                batch = await self._read(reader, state, start, since, limit, None)
+                batch = await self._read(reader, state, since, limit=limit)
                 if batch.until != since:
                     yield batch
                     since = batch.until
@@ -255,12 +254,11 @@ class KafkaLog:
             )
         self._partitions = [TopicPartition(events, number) for number in range(found)]
         end = self._ledger.state.end
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(clients.PATIENCE):
-                # What the ledger has as committed is so everywhere within a moment.
-                while not reaches(await self._ends(), end):
-                    await asyncio.sleep(0.05)
+        # What the ledger has as committed is so in every partition within a moment.
+        for _ in range(_LOOKS):
+            if reaches(await self._ends(), end):
                 return
+            await asyncio.sleep(clients.PATIENCE / _LOOKS)
         raise Refused(
             f"kafka topic {events}: it ends before {end}, where {self._place.cursors} says that the log ends:"
             " it is another topic of that name; restore it, or give this log another prefix"
@@ -284,11 +282,12 @@ class KafkaLog:
         self,
         reader: Reader,
         state: State,
-        start: Vector,
         since: Vector,
+        *,
         limit: int,
-        until: Vector | None,
+        until: Vector | None = None,
     ) -> Batch:
+        start = await self.start()
         if not reaches(since, start):
             raise OutOfRange(since, start)
         if not reaches(state.end, since):

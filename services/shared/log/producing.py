@@ -125,7 +125,7 @@ class Writer:
             await asyncio.gather(*(self._send_column(packed, where) for where in packed.columns))
             state = await self._ended(packed)
             noted = ledger.items(state, packed.note.cursor, packed.note.gaps)
-            keyed = ((key.encode(), value, []) for key, value in noted)
+            keyed: Iterable[letters.Item] = ((key.encode(), value, []) for key, value in noted)
             await self._send(self._place.cursors, 0, self._batches(keyed, state.time))
             crash.point("log.in-append")
             await self.producer.commit_transaction()
@@ -142,6 +142,7 @@ class Writer:
         """
         # Its stop() would wait for what it still wants to send, for ever if the server is away.
         self.producer._message_accumulator.fail_all(KafkaError("abandoned"))  # noqa: SLF001
+        _heard(self.producer._txn_manager._transaction_waiter)  # noqa: SLF001
         try:
             async with asyncio.timeout(1):
                 await self.producer.stop()
@@ -189,3 +190,9 @@ class Writer:
 
 def _records(entries: Iterable[Entry]) -> Iterable[letters.Item]:
     return ((entry.key.encode(), entry.raw, []) for entry in entries)
+
+
+def _heard(answer: "asyncio.Future[None] | None") -> None:
+    """An error that nobody asks for any more is no news for the event loop's own log."""
+    if answer is not None and answer.done() and not answer.cancelled():
+        answer.exception()

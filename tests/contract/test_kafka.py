@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -212,6 +213,27 @@ async def test_a_cancelled_append_leaves_nothing(there: Kafka, monkeypatch: Any)
     assert len(await all_of(log)) == 1
     await log.append(entries(3))
     assert {record.key for record in await all_of(log)} == {"1", "3"}
+    await log.close()
+
+
+async def test_an_event_that_no_topic_takes_is_refused_before_anything_is_sent(
+    there: Kafka,
+) -> None:
+    log = await there.open(SystemClock())
+    with pytest.raises(ValueError, match="more than"):
+        await log.append([*entries(1), Entry("big", bytes(topics.LARGEST))])
+    await log.append(entries(2))
+    assert [record.key for record in await all_of(log)] == ["2"]
+    await log.close()
+
+
+async def test_a_ledger_with_records_of_others_is_not_gone_on_from(there: Kafka) -> None:
+    log = await there.open(SystemClock())
+    place = topics_of(there)
+    async with clients.Access(place.servers).producer() as producer:
+        await producer.send_and_wait(place.cursors, b"what?", key=b"state", partition=0)
+    with pytest.raises(msgspec.DecodeError):
+        await log.stable_end()
     await log.close()
 
 

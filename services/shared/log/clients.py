@@ -22,8 +22,10 @@ from services.shared.runtime.unavailable import Unavailable
 
 PATIENCE: Final = 10.0
 """Seconds after which a server that does not answer is called away; of a transaction too."""
-BATCH_BYTES: Final = 512 * 1024
-"""Raw bytes of a batch: compressed well, and packed or unpacked within a few milliseconds."""
+BATCH_BYTES: Final = 256 * 1024
+"""Raw bytes of a batch: compressed well, and packed or unpacked within a millisecond or two, which is so long
+the event loop stands still.
+"""
 
 _WAIT_MS: Final = round(PATIENCE * 1000)
 COMMON: Final[dict[str, Any]] = {"request_timeout_ms": _WAIT_MS, "retry_backoff_ms": 50}
@@ -33,7 +35,7 @@ CONSUMER: Final[dict[str, Any]] = COMMON | {
     "auto_offset_reset": "none",
     "isolation_level": "read_committed",
     "check_crcs": True,
-    "max_partition_fetch_bytes": BATCH_BYTES,
+    "max_partition_fetch_bytes": 2 * BATCH_BYTES,
 }
 PRODUCER: Final[dict[str, Any]] = COMMON | {
     "acks": "all",
@@ -87,7 +89,8 @@ class Access:
 
 def fenced() -> Refused:
     return Refused(
-        "another collector has taken over this log; this one has stored nothing since and ends",
+        "another collector has taken over this log, or a transaction took longer than"
+        f" {PATIENCE:.0f} s; this one has stored nothing since and ends",
         Exit.TEMPORARY,
     )
 

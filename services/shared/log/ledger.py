@@ -81,6 +81,7 @@ class Ledger:
         self._news = asyncio.Condition()
         self._open: list[Item] = []
         self._following: asyncio.Task[None] | None = None
+        self._broken: Exception | None = None
         self.named: Named | None = None
         self.state = State(0, "", 0, (), 0, 0, {})
         self.cursors: dict[str, str] = {}
@@ -126,7 +127,10 @@ class Ledger:
         with clients.told("the ledger cannot be read"):
             ends = await self._asking.end_offsets([self._partition])
             async with asyncio.timeout(clients.PATIENCE), self._news:
-                await self._news.wait_for(lambda: self._reached >= ends[self._partition])
+                until = ends[self._partition]
+                await self._news.wait_for(lambda: self._reached >= until or self._broken)
+        if self._broken is not None:
+            raise self._broken
         return self.state
 
     async def wait(self, beyond: int, within: float) -> None:
@@ -142,20 +146,22 @@ class Ledger:
         await self._tail.stop()
 
     async def _follow(self) -> None:
-        while True:
+        while self._broken is None:
             try:
-                found = await self._tail.getmany(timeout_ms=_LOOK_MS)
-                reached = await self._tail.position(self._partition)
+                await self._read_on()
             except KafkaError as error:
                 _log.warning("ledger_not_read", reason=str(error))
                 await asyncio.sleep(1)
-                continue
-            for record in found.get(self._partition, []):
-                self._take(record.key.decode(), record.value)
-            if reached != self._reached:
-                async with self._news:
-                    self._reached = reached
-                    self._news.notify_all()
+            except Exception as error:  # noqa: BLE001 - whoever asks for the state gets it
+                self._broken = error
+            async with self._news:
+                self._news.notify_all()
+
+    async def _read_on(self) -> None:
+        found = await self._tail.getmany(timeout_ms=_LOOK_MS)
+        for record in found.get(self._partition, []):
+            self._take(record.key.decode(), record.value)
+        self._reached = await self._tail.position(self._partition)
 
     def _take(self, key: str, value: bytes) -> None:
         """Nothing of an append counts before its last record."""

@@ -54,12 +54,12 @@ class Letters:
     async def page(self, until: int, after: str, limit: int) -> list[DeadLetter]:
         known = await self.known(until)
         later = (digest for digest in known if digest > after)
-        return await self._fetch(heapq.nsmallest(limit, later))
+        return await self._fetch([known[one] for one in heapq.nsmallest(limit, later)])
 
     async def beginning_with(self, until: int, prefix: str) -> list[DeadLetter]:
         """At most two, which is one too many."""
         known = await self.known(until)
-        found = [digest for digest in known if digest.startswith(prefix)]
+        found = [place for digest, place in known.items() if digest.startswith(prefix)]
         return await self._fetch(found[:2])
 
     async def close(self) -> None:
@@ -70,26 +70,26 @@ class Letters:
         with clients.told("the dead letters cannot be read"):
             async with asyncio.timeout(clients.PATIENCE):
                 while self._reached < until:
-                    await self._take(self._places)
+                    await self._take()
 
-    async def _take(self, places: dict[str, int]) -> None:
+    async def _take(self) -> None:
         self._consumer.resume(self._partition)
         found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS)
         self._consumer.pause(self._partition)
         for record in found.get(self._partition, []):
             digest = record.key.decode()
             if record.value is None:
-                places.pop(digest, None)
+                self._places.pop(digest, None)
             else:
-                places[digest] = record.offset
+                self._places[digest] = record.offset
         self._reached = await self._consumer.position(self._partition)
 
-    async def _fetch(self, hashes: Sequence[str]) -> list[DeadLetter]:
+    async def _fetch(self, places: Sequence[int]) -> list[DeadLetter]:
         async with self._turn:
             with clients.told("the dead letters cannot be read"):
                 async with asyncio.timeout(clients.PATIENCE):
-                    found = {d: await self._one(self._places[d]) for d in hashes}
-        return [letter for digest in hashes if (letter := found[digest])]
+                    found = [await self._one(place) for place in places]
+        return [letter for letter in found if letter is not None]
 
     async def _one(self, offset: int) -> DeadLetter | None:
         """None if it has been removed meanwhile."""

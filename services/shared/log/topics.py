@@ -30,6 +30,8 @@ from services.shared.runtime.exits import Refused
 LARGEST: Final = MOST_BYTES + 64 * 1024
 """Bytes of the largest record that the topics take, compressed or not."""
 _ANY_TIME: Final = str(2**63 - 1)
+# The ledger is read from its start at each opening, and only closed segments are compacted. Of use, not checked.
+_SHORT: Final = {"segment.bytes": str(16 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 _AT_LEAST: Final = {"max.message.bytes", "min.insync.replicas"}
 _LEGAL: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -76,8 +78,20 @@ async def prepare(access: Access, place: Place, partitions: int, replication: in
         found = await _described(admin, wanted)
         missing = [topic for topic in wanted if topic not in found]
         if missing:
-            counts = {topic: partitions if topic == place.events else 1 for topic in missing}
-            await _create(admin, wanted, counts, replication)
+            made = {topic: wanted[topic] for topic in missing}
+            made[place.cursors] = wanted[place.cursors] | _SHORT
+            await _create(
+                admin,
+                [
+                    NewTopic(
+                        topic,
+                        partitions if topic == place.events else 1,
+                        replication,
+                        topic_configs=made[topic],
+                    )
+                    for topic in missing
+                ],
+            )
             found = await _led(admin, wanted)
         await _check(admin, wanted, found, replication)
     return len(found[place.events])
@@ -101,21 +115,15 @@ _Found = Mapping[str, list[dict[str, Any]]]
 
 
 async def _described(admin: AIOKafkaAdminClient, wanted: Mapping[str, Any]) -> _Found:
-    """The partitions of those topics that are there."""
-    topics = await admin.describe_topics(list(wanted))
+    """The partitions of those topics that are there.
+
+    All topics are asked for, because a broker may create a topic, its own way, that is asked for by name.
+    """
+    topics = [one for one in await admin.describe_topics() if one["topic"] in wanted]
     return {one["topic"]: one["partitions"] for one in topics if not one["error_code"]}
 
 
-async def _create(
-    admin: AIOKafkaAdminClient,
-    wanted: Mapping[str, dict[str, str]],
-    counts: Mapping[str, int],
-    replication: int,
-) -> None:
-    new = [
-        NewTopic(topic, count, replication, topic_configs=wanted[topic])
-        for topic, count in counts.items()
-    ]
+async def _create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
     answer = await admin.create_topics(new)
     for topic, code, message, *_ in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:

@@ -104,6 +104,27 @@ async def test_the_last_writer_is_the_only_one(there: Kafka) -> None:
     await second.close()
 
 
+async def test_one_that_wakes_before_its_commit_finds_itself_replaced(
+    there: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await there.open(SystemClock()), await there.open(SystemClock())
+    await first.append(entries(1), tally={"n": 1})
+    producer = (await first._writing()).producer
+    commit = producer.commit_transaction
+
+    async def late() -> None:
+        await second.append(entries(3), tally={"n": 1})
+        await commit()
+
+    monkeypatch.setattr(producer, "commit_transaction", late)
+    with pytest.raises(Refused, match="taken over"):
+        await first.append(entries(2), tally={"n": 1})
+    assert {record.key for record in await all_of(second)} == {"1", "3"}
+    assert await second.tallies() == {"n": 2}
+    await first.close()
+    await second.close()
+
+
 async def test_a_cursor_that_is_no_longer_the_last_one_is_not_gone_on_from(there: Kafka) -> None:
     first, second = await there.open(SystemClock()), await there.open(SystemClock())
     assert await first.cursor("s") is None

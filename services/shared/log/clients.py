@@ -22,9 +22,9 @@ from services.shared.runtime.unavailable import Unavailable
 
 PATIENCE: Final = 10.0
 """Seconds after which a server that does not answer is called away; of a transaction too."""
-BATCH_BYTES: Final = 256 * 1024
-"""Raw bytes of a batch: compressed well, and packed or unpacked within a millisecond or two, which is so long
-the event loop stands still.
+BATCH_BYTES: Final = 512 * 1024
+"""Raw bytes of a batch: compressed well, and packed or unpacked in a few milliseconds, which is so long the
+event loop stands still.
 """
 
 _WAIT_MS: Final = round(PATIENCE * 1000)
@@ -35,7 +35,7 @@ CONSUMER: Final[dict[str, Any]] = COMMON | {
     "auto_offset_reset": "none",
     "isolation_level": "read_committed",
     "check_crcs": True,
-    "max_partition_fetch_bytes": 2 * BATCH_BYTES,
+    "max_partition_fetch_bytes": BATCH_BYTES,
 }
 PRODUCER: Final[dict[str, Any]] = COMMON | {
     "acks": "all",

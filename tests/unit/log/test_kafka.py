@@ -23,7 +23,7 @@ UNSAFE_CONSUMER = {
 UNSAFE_PRODUCER = {
     "enable_idempotence": (False, True),
     "compression_type": (None, "zstd"),
-    "max_batch_size": (16_384, 256 * 1024),
+    "max_batch_size": (16_384, 512 * 1024),
     "transaction_timeout_ms": (60_000, 10_000),
     "request_timeout_ms": (40_000, 10_000),
 }

@@ -26,6 +26,9 @@ NAMES: Final = (
     "pipeline",
 )
 
+ON_SERVERS: Final = ("kafka",)
+"""Those that start a server, so only where they are named."""
+
 WIDTH: Final = 132
 """Columns of what is written to a file."""
 
@@ -47,7 +50,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="benchmarks; all if none")
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *NAMES, *ON_SERVERS], help="benchmarks; all if none"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.shared.domain import identity
@@ -29,6 +29,7 @@ from services.shared.log.port import (
     Record,
 )
 from services.shared.runtime.clock import ManualClock, SystemClock
+from services.shared.runtime.exits import Exit
 from tests.contract.logs import Backend, backend_of
 
 START = zero(4)
@@ -41,8 +42,10 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def place(backend: str, tmp_path: Path) -> Backend:
-    return backend_of(backend, tmp_path)
+async def place(backend: str, tmp_path: Path) -> AsyncIterator[Backend]:
+    place = backend_of(backend, tmp_path)
+    yield place
+    await place.drop()
 
 
 @pytest.fixture
@@ -113,10 +116,12 @@ async def test_the_identity_and_the_partitions_are_for_life(
     assert (again.identity, again.partitions) == (log.identity, 4)
     await again.close()
     (tmp_path / "other").mkdir()
-    other = await backend_of(backend, tmp_path / "other").open(clock, partitions=2)
+    elsewhere = backend_of(backend, tmp_path / "other")
+    other = await elsewhere.open(clock, partitions=2)
     assert other.identity != log.identity
     assert await other.stable_end() == (0, 0)
     await other.close()
+    await elsewhere.drop()
 
 
 async def test_an_empty_log(log: EventLog) -> None:
@@ -313,44 +318,49 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(steps=STEPS, limit=st.integers(1, 12))
-def test_the_law_of_times(backend: str, steps: list[Step], limit: int) -> None:
+# On a server an example takes seconds; the law is the adapter's, and a few find its own holes.
+EXAMPLES = {"embedded": 30, "real": 5}
+
+
+def test_the_law_of_times(backend: str) -> None:
     """Whatever has a position from `until` on has an append time from `times` on, for ever."""
 
-    async def run(place: Backend) -> None:
-        clock = ManualClock(1000)
-        log = await place.open(clock)
-        since, promises, number = START, [], 0
-        for count, jump, partition, tidy in steps:
-            clock.set(clock.now() + jump)
-            await log.append(entries(*range(number, number + count)))
-            number += count
-            await place.make_hole(partition, 3)
-            if tidy:
-                await log.maintain()
-            batch = await log.read(since, limit=limit)
-            since = batch.until
-            promises.append((batch.until, batch.times))
-        records = await all_of(log)
-        assert len(records) == number
-        for until, times in promises:
-            assert all(
-                record.appended_at >= times[record.partition]
-                for record in records
-                if record.offset >= until[record.partition]
-            )
-        at_the_end = await log.read(await log.stable_end(), limit=1)
-        assert set(at_the_end.times) == {await log.time()}
-        await _check_positions_at(log, records)
-        await log.close()
+    @settings(max_examples=EXAMPLES[backend], deadline=None)
+    @given(steps=STEPS, limit=st.integers(1, 12))
+    def law(steps: list[Step], limit: int) -> None:
+        with TemporaryDirectory() as folder:
+            asyncio.run(_check_times(backend_of(backend, Path(folder)), steps, limit))
 
-    with TemporaryDirectory() as folder:
-        asyncio.run(run(backend_of(backend, Path(folder))))
+    law()
+
+
+async def _check_times(place: Backend, steps: list[Step], limit: int) -> None:
+    clock = ManualClock(1000)
+    log = await place.open(clock)
+    since, promises, number = START, [], 0
+    for count, jump, partition, tidy in steps:
+        clock.set(clock.now() + jump)
+        await log.append(entries(*range(number, number + count)))
+        number += count
+        await place.make_hole(partition, 3)
+        if tidy:
+            await log.maintain()
+        batch = await log.read(since, limit=limit)
+        since = batch.until
+        promises.append((batch.until, batch.times))
+    records = await all_of(log)
+    assert len(records) == number
+    for until, times in promises:
+        assert all(
+            record.appended_at >= times[record.partition]
+            for record in records
+            if record.offset >= until[record.partition]
+        )
+    at_the_end = await log.read(await log.stable_end(), limit=1)
+    assert set(at_the_end.times) == {await log.time()}
+    await _check_positions_at(log, records)
+    await log.close()
+    await place.drop()
 
 
 async def _check_positions_at(log: EventLog, records: Sequence[Record]) -> None:
@@ -531,6 +541,7 @@ async def _say_go(process: asyncio.subprocess.Process) -> None:
 
 
 async def test_two_processes_may_append_at_once(place: Backend, backend: str) -> None:
+    """Where they don't take turns, the last to begin is told nothing and the other that it must end."""
     async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE):
         both = await asyncio.gather(
             *(
@@ -539,12 +550,18 @@ async def test_two_processes_may_append_at_once(place: Backend, backend: str) ->
             )
         )
         await asyncio.gather(*map(_say_go, both))
-        await asyncio.gather(*(process.communicate() for process in both))
-        assert [process.returncode for process in both] == [0, 0]
+        said = await asyncio.gather(*(process.communicate() for process in both))
+    codes = sorted(process.returncode or 0 for process in both)
+    assert codes == [0, 0] if place.shared else codes in ([0, 0], [0, Exit.TEMPORARY])
+    acknowledged = {
+        name: int(out.split()[-1]) if out else 0 for name, (out, _) in zip("ab", said, strict=True)
+    }
     log = await place.open(SystemClock())
     records = await all_of(log)
-    assert len({position(record) for record in records}) == len(records) == 400
-    assert await log.tallies() == {"a": 200, "b": 200}
+    assert len({position(record) for record in records}) == len(records)
+    assert Counter(record.key[0] for record in records) == Counter(acknowledged)
+    assert Counter(await log.tallies()) == Counter(acknowledged)
+    assert 200 in acknowledged.values()
     own: dict[int, list[Record]] = defaultdict(list)
     for record in records:
         own[record.partition].append(record)

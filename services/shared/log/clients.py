@@ -1,0 +1,107 @@
+"""The clients of a Kafka cluster, set up as the log needs them.
+
+aiokafka's defaults suit a demonstration: it commits by itself, skips to the end when a position is gone, shows
+what was never committed, and may store a batch twice. Each of them is named here with the value that is safe
+for us (tests/unit/log/test_kafka.py compares the two lists), and no client of the log is made anywhere else.
+
+There is no consumer group: readers know their positions, which are kept with what they have made of them, and
+a position that is gone is told to the reader instead of mended.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.unavailable import Unavailable
+
+PATIENCE: Final = 10.0
+"""Seconds after which a server that does not answer is called away; of a transaction too."""
+BATCH_BYTES: Final = 512 * 1024
+"""Raw bytes of a batch: compressed well, and packed or unpacked in a few milliseconds, which is so long the
+event loop stands still.
+"""
+
+_WAIT_MS: Final = round(PATIENCE * 1000)
+COMMON: Final[dict[str, Any]] = {"request_timeout_ms": _WAIT_MS, "retry_backoff_ms": 50}
+CONSUMER: Final[dict[str, Any]] = COMMON | {
+    "group_id": None,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",
+    "isolation_level": "read_committed",
+    "check_crcs": True,
+    "max_partition_fetch_bytes": BATCH_BYTES,
+}
+PRODUCER: Final[dict[str, Any]] = COMMON | {
+    "acks": "all",
+    "enable_idempotence": True,
+    "compression_type": "zstd",
+    "max_batch_size": BATCH_BYTES,
+    # Whole batches are handed over, so there is nothing to wait for.
+    "linger_ms": 0,
+    "transaction_timeout_ms": _WAIT_MS,
+}
+
+Fenced = (ProducerFenced, InvalidProducerEpoch)
+"""Another producer has the transactional id. Nothing of ours is stored from then on."""
+Trouble = (KafkaError, TimeoutError)
+"""A server that is away, slow or busy with itself, or an answer that was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the cluster is, and how to get in: `security` are aiokafka's own names (security_protocol,
+    ssl_context, sasl_mechanism, …).
+    """
+
+    servers: str
+    security: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def consumer(self, *, wait_ms: int) -> AIOKafkaConsumer:
+        """Not started; a fetch that finds nothing is answered after `wait_ms`."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.servers, fetch_max_wait_ms=wait_ms, **CONSUMER, **self.security
+        )
+
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        """Not started. Starting one with the same id fences this one, and ends its transaction."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.servers,
+            transactional_id=transactional_id,
+            **PRODUCER,
+            **self.security,
+        )
+
+    @asynccontextmanager
+    async def administering(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers, **COMMON, **self.security)
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
+
+
+def fenced() -> Refused:
+    return Refused(
+        "another collector has taken over this log, or a transaction took longer than"
+        f" {PATIENCE:.0f} s; this one has stored nothing since and ends",
+        Exit.TEMPORARY,
+    )
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Turns what the driver raises into what the port promises."""
+    try:
+        yield
+    except Fenced:
+        raise fenced() from None
+    except Trouble as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"kafka: {doing}: {reason}") from error

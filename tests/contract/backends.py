@@ -1,5 +1,6 @@
 """Which adapter of a port a contract test runs over: `--backends=embedded,real`."""
 
+import os
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -16,3 +17,15 @@ def chosen(of: str, backend: str, adapters: Mapping[str, T]) -> T:
             pytrace=False,
         )
     return adapters[backend]
+
+
+def url(variable: str) -> str:
+    """Where the server is that a real backend is tested on."""
+    found = os.environ.get(variable)
+    if not found:
+        pytest.fail(
+            f"{variable} is not set; it names a server to test on, or:"
+            " python -m tests.launchers with -- pytest --backends=real …",
+            pytrace=False,
+        )
+    return found

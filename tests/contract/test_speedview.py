@@ -41,8 +41,11 @@ law = settings(
 def place(backend: str, tmp_path: Path) -> Iterator[str]:
     """Where a view of this test's own is: a file, or a URL whose path is the prefix of its indices."""
     prefix = f"test-{secrets.token_hex(6)}"
-    embedded, real = lambda: str(tmp_path / "speed.db"), lambda: f"{url(VARIABLE)}/{prefix}"
-    yield chosen("speed view", backend, {"embedded": embedded, "real": real})()
+    places: dict[str, Callable[[], str]] = {
+        "embedded": lambda: str(tmp_path / "speed.db"),
+        "real": lambda: f"{url(VARIABLE)}/{prefix}",
+    }
+    yield chosen("speed view", backend, places)()
     if backend == "real":
         elastic.remove(url(VARIABLE), prefix)
 

@@ -9,6 +9,7 @@ Nothing here makes an index on the side: the templates forbid it for every name 
 """
 
 import contextlib
+import io
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from elastic_transport.client_utils import DEFAULT
+from elastic_transport import AiohttpHttpNode, HttpHeaders
+from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, AsyncElasticsearch, ConflictError, NotFoundError, TransportError
 
 from services.shared.domain.positions import Vector, reaches, upper
@@ -30,11 +32,30 @@ _PORT: Final = 9200
 _PRIORITY: Final = 500
 """Above the templates that a cluster has for everything."""
 _TIMEOUT: Final = 30.0
+_LARGE: Final = 1 << 18
 _KEEP_ALIVE: Final = "1m"
 _ONLY: Final = "state"
 _LOST: Final = "the index of the speed view is not there"
 _TOLD: Final = (400, 404, 409)
 """Answers that a caller knows what to do with, or that are a defect of ours."""
+
+
+class _Node(AiohttpHttpNode):
+    """Sends a large body piece by piece, between which others get their turn on the event loop."""
+
+    async def perform_request(  # type: ignore[override] # as its parent's own
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = DEFAULT,
+    ) -> Any:
+        sent: Any = io.BytesIO(body) if body and len(body) > _LARGE else body
+        return await super().perform_request(method, target, sent, headers, request_timeout)
+
+    def _log_request(self, **_: Any) -> None:  # type: ignore[override] # of none of it
+        """Whole bodies are nothing for a log."""
 
 
 class Lost(Unavailable):
@@ -102,6 +123,7 @@ class Cluster:
             basic_auth=basic,
             api_key=api_key,
             ca_certs=DEFAULT if ca_file is None else str(ca_file),
+            node_class=_Node,
             request_timeout=_TIMEOUT,
             max_retries=0,  # what may be repeated is known here, and not there
         )
@@ -142,7 +164,7 @@ class Cluster:
     # Indices
 
     async def prepare(self) -> None:
-        """The templates, and an index for the state."""
+        """The templates, and an index for the state, which is known by an alias."""
         kept: dict[str, Any] = {
             "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
             "mappings": {"dynamic": False},
@@ -150,15 +172,21 @@ class Cluster:
         documents = {"settings": fields.SETTINGS, "mappings": fields.MAPPING}
         with serving():
             for name, pattern, template in (
-                (self._states, self._states, kept),
-                (self._documents, f"{self._documents}-*", documents),
+                (self._states, f"{self._states}*", kept),
+                (self._documents, f"{self._documents}*", documents),
             ):
                 await self.client.indices.put_index_template(
                     name=name, index_patterns=[pattern], template=template, priority=_PRIORITY,
                     allow_auto_create=False,
                 )  # fmt: skip
         if not await self._uuids(self._states):
-            await self._create(self._states)
+            await self._create(f"{self._states}-1")
+            with serving():
+                # Not before the index is ready, so that a view is not begun or can be read.
+                await self.client.cluster.health(
+                    index=f"{self._states}-1", wait_for_status="yellow", timeout="30s"
+                )
+                await self.client.indices.put_alias(index=f"{self._states}-1", name=self._states)
 
     async def new_index(self) -> tuple[str, str]:
         """Name and UUID of an empty index, with a number above all others'."""

@@ -66,8 +66,8 @@ class ElasticSpeedView:
     async def begin(
         self, log: str, floor: Vector, rebuilding_until: Vector | None, *, text_version: int
     ) -> None:
-        await self._cluster.prepare()
         while True:
+            await self._cluster.prepare()
             standing = await self._cluster.standing()
             name, uuid = await self._cluster.new_index()
             begun = State(

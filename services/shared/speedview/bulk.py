@@ -26,7 +26,7 @@ from services.shared.speedview.cluster import Lost, serving
 from services.shared.speedview.port import Busy
 
 _LARGEST: Final = 5 << 20
-_MOST: Final = 1_000
+_MOST: Final = 1_024
 _IN_FLIGHT: Final = 2
 _WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each repetition of what had no room; the whole write is repeated after the last."""

@@ -20,7 +20,14 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from elastic_transport import AiohttpHttpNode, HttpHeaders
 from elastic_transport.client_utils import DEFAULT, DefaultType
-from elasticsearch import ApiError, AsyncElasticsearch, ConflictError, NotFoundError, TransportError
+from elasticsearch import (
+    ApiError,
+    AsyncElasticsearch,
+    ConflictError,
+    JsonSerializer,
+    NotFoundError,
+    TransportError,
+)
 
 from services.shared.domain.positions import Vector, reaches, upper
 from services.shared.runtime.unavailable import Unavailable
@@ -56,6 +63,16 @@ class _Node(AiohttpHttpNode):
 
     def _log_request(self, **_: Any) -> None:  # type: ignore[override] # of none of it
         """Whole bodies are nothing for a log."""
+
+
+class _Json(JsonSerializer):
+    """Reads answers several times faster than its parent, which matters on the event loop."""
+
+    def json_dumps(self, data: Any) -> bytes:
+        return msgspec.json.encode(data)
+
+    def json_loads(self, data: bytes) -> Any:
+        return msgspec.json.decode(data)
 
 
 class Lost(Unavailable):
@@ -124,6 +141,7 @@ class Cluster:
             api_key=api_key,
             ca_certs=DEFAULT if ca_file is None else str(ca_file),
             node_class=_Node,
+            serializer=_Json(),
             request_timeout=_TIMEOUT,
             max_retries=0,  # what may be repeated is known here, and not there
         )

@@ -111,8 +111,8 @@ class ElasticSpeedView:
         async def ask(index: str) -> Rows:
             page = await self._page(index, body)
             if asking.is_last(page):
-                return asking.rows(query, [page])
-            return asking.rows(query, await self._pages(index, body))
+                return await asyncio.to_thread(asking.rows, query, [page])
+            return await asyncio.to_thread(asking.rows, query, await self._pages(index, body))
 
         return await self._answer(since, until, ask)
 
@@ -241,7 +241,7 @@ class ElasticSpeedView:
 
         async def ask(index: str) -> list[Indexed]:
             found = await self._cluster.search(index, body)
-            return [fields.indexed(hit["_id"], hit["_source"]) for hit in found["hits"]["hits"]]
+            return await asyncio.to_thread(_documents, found["hits"]["hits"])
 
         return await self._answer(since, until, ask)
 
@@ -306,6 +306,10 @@ if TYPE_CHECKING:
 
 def _lines(documents: Sequence[Indexed]) -> list[bytes]:
     return [fields.written(each) for each in documents]
+
+
+def _documents(hits: Sequence[Mapping[str, Any]]) -> list[Indexed]:
+    return [fields.indexed(hit["_id"], hit["_source"]) for hit in hits]
 
 
 def _line(hit: Mapping[str, Any], *, whole: bool) -> bytes:

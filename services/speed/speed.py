@@ -8,8 +8,8 @@ larger: a quiet log gives batches of one at once, a full one gives large ones by
 the visible position, kept by the view in the transaction of the documents; so a crash anywhere
 repeats at most what had not been acknowledged, and repeats change nothing.
 
-A session ends when the process stops, when a rebuild is asked for, or when the log no longer holds
-what comes next; the latter two empty the view and another session fills it again.
+A session ends when the process stops, when a rebuild is asked for, when the log no longer holds what comes
+next, or when the view has been lost; the latter three empty the view and another session fills it again.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from services.speed.prepare import Prepared, prepare
 _BATCH: Final = 4_096
 _LOOK_EVERY: Final = 1.0
 _LET_GO_EVERY: Final = 60.0
+_LOST: Final = "the speed view has been lost"
 
 _log = structlog.get_logger(__name__)
 Batches = asyncio.Queue[Batch | None]
@@ -105,10 +106,21 @@ class _Session:
             raise failed.exceptions[0] from None
 
     async def _read(self, queue: Batches) -> None:
-        visible = await self.view.visible()
-        assert visible is not None  # noqa: S101 - reconciled before
-        self._note(visible.positions)
-        batches = self.log.follow(visible.positions, limit=_BATCH)
+        try:
+            visible = await self.view.visible()
+        except Unavailable as error:
+            await self._wait("speed_view_unavailable", error)
+            self.ended.set()
+        else:
+            if visible is None:
+                self._end(_LOST)
+            else:
+                await self._read_from(visible.positions, queue)
+        await queue.put(None)
+
+    async def _read_from(self, positions: Vector, queue: Batches) -> None:
+        self._note(positions)
+        batches = self.log.follow(positions, limit=_BATCH)
         try:
             async with contextlib.aclosing(_while_not(self.ended, batches)) as until_ended:
                 async for batch in until_ended:
@@ -120,7 +132,6 @@ class _Session:
         except Unavailable as error:
             await self._wait("log_unavailable", error)
             self.ended.set()
-        await queue.put(None)
 
     async def _prepare(self, batches: Batches, prepareds: Prepareds) -> None:
         while (batch := await batches.get()) is not None:
@@ -165,6 +176,8 @@ class _Session:
                     await upkeep.let_go(self.view, self.batchview, self.settings)
                     since_let_go = 0.0
                 await upkeep.measure(self.log, self.view, self.clock)
+                if await self.view.visible() is None:
+                    self._end(_LOST)
             except (Busy, Unavailable, OutOfRange) as error:
                 _log.warning("speed_upkeep_put_off", reason=str(error))
             if await asyncio.to_thread(rebuild.requested, self.directory):

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from types import ModuleType
 from typing import TypeVar
 
 import pytest
@@ -20,13 +19,13 @@ def chosen(of: str, backend: str, adapters: Mapping[str, T]) -> T:
     return adapters[backend]
 
 
-def url_of(launcher: ModuleType) -> str:
-    """Of the server that real adapters are tested on; it must be there."""
-    url = os.environ.get(launcher.VARIABLE)
-    if not url:
+def url(variable: str) -> str:
+    """Where the server is that a real backend is tested on."""
+    found = os.environ.get(variable)
+    if not found:
         pytest.fail(
-            f"{launcher.VARIABLE} is not set; start one for the tests:"
-            f" python -m tests.launchers with {launcher.NAME} -- pytest --backends=real …",
+            f"{variable} is not set; it names a server to test on, or:"
+            " python -m tests.launchers with -- pytest --backends=real …",
             pytrace=False,
         )
-    return url
+    return found

@@ -29,7 +29,7 @@ from services.shared.log.port import Cursor, Entry, EventLog
 from services.shared.runtime import crash
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.runtime.exits import Refused
-from tests.contract.backends import chosen, url_of
+from tests.contract.backends import chosen, url
 from tests.launchers import kafka
 
 
@@ -105,7 +105,7 @@ class Kafka:
 
 
 def _kafka(_: Path) -> Kafka:
-    return Kafka(f"{url_of(kafka)}/test-{secrets.token_hex(6)}")
+    return Kafka(f"{url(kafka.VARIABLE)}/test-{secrets.token_hex(6)}")
 
 
 MADE: dict[str, Callable[[Path], Backend]] = {

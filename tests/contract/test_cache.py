@@ -13,7 +13,7 @@ from services.shared.cache.embedded import LARGEST_SHARE, MemoryCache
 from services.shared.cache.port import Cache
 from services.shared.cache.redis import RedisCache
 from services.shared.runtime.clock import SystemClock
-from tests.contract.backends import chosen, url_of
+from tests.contract.backends import chosen, url
 from tests.launchers import redis
 
 
@@ -22,7 +22,7 @@ def _embedded() -> Cache:
 
 
 def _real() -> Cache:
-    return RedisCache(url_of(redis), SystemClock())
+    return RedisCache(url(redis.VARIABLE), SystemClock())
 
 
 @pytest.fixture

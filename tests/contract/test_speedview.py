@@ -1,7 +1,9 @@
 """What every speed view promises (services/shared/speedview/port.py), over every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -15,34 +17,56 @@ from services.shared.domain.query import Between, Condition, OneOf, Query
 from services.shared.domain.views import EDITS, PAGES, VIEWS, WORDS, Rows, View, rows_of
 from services.shared.runtime.exits import Exit
 from services.shared.runtime.unavailable import Unavailable
+from services.shared.speedview.elasticsearch import ElasticSpeedView
 from services.shared.speedview.embedded import SqliteSpeedView
 from services.shared.speedview.port import BegunAnew, Indexed, Search, SpeedView, Visible
 from services.shared.text import search_terms
-from tests.contract.backends import chosen
+from tests.contract import elastic
+from tests.contract.backends import chosen, url
 from tests.deaths import died
+from tests.launchers.elasticsearch import VARIABLE
 from tests.unit.speed.made import END, MORNING, START, at, logs, winners
 
 LOG = "log-1"
 Opener = Callable[[], Awaitable[SpeedView]]
-# The view is emptied by each example itself.
+# The view is emptied by each example itself, for which a server needs half a second.
 law = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=15 if os.environ.get(VARIABLE) else 60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
 @pytest.fixture
-async def opener(backend: str, tmp_path: Path) -> AsyncIterator[Opener]:
+def place(backend: str, tmp_path: Path) -> Iterator[str]:
+    """Where a view of this test's own is: a file, or a URL whose path is the prefix of its indices."""
+    prefix = f"test-{secrets.token_hex(6)}"
+    places: dict[str, Callable[[], str]] = {
+        "embedded": lambda: str(tmp_path / "speed.db"),
+        "real": lambda: f"{url(VARIABLE)}/{prefix}",
+    }
+    yield chosen("speed view", backend, places)()
+    if backend == "real":
+        elastic.remove(url(VARIABLE), prefix)
+
+
+async def opened(place: str) -> SpeedView:
+    if place.startswith("http"):
+        return await ElasticSpeedView.open(place)
+    return await SqliteSpeedView.open(Path(place))
+
+
+@pytest.fixture
+async def opener(place: str) -> AsyncIterator[Opener]:
     """Opens the same view once more, as another process would."""
     async with AsyncExitStack() as stack:
 
-        async def embedded() -> SpeedView:
-            view = await SqliteSpeedView.open(tmp_path / "speed.db")
+        async def once_more() -> SpeedView:
+            view = await opened(place)
             stack.push_async_callback(view.close)
             return view
 
-        yield chosen("speed view", backend, {"embedded": embedded})
+        yield once_more
 
 
 @pytest.fixture
@@ -539,16 +563,15 @@ async def test_size_is_what_it_takes_on_disk(view: SpeedView) -> None:
 # Crashes
 
 
-async def write_twice(path: Path) -> None:
-    view = await SqliteSpeedView.open(path)
+async def write_twice(place: str) -> None:
+    view = await opened(place)
     await view.begin(LOG, START, None, text_version=1)
     await put(view, [at(0, 1), at(0, 2)], (3, 0), (1_002, 0))
     await put(view, [at(0, 1), at(0, 3), at(1, 0, "late")], (4, 1), (1_003, 1_000))
 
 
-async def test_a_write_that_dies_half_way_leaves_nothing(tmp_path: Path, opener: Opener) -> None:
-    path = tmp_path / "speed.db"
-    assert await died(write_twice, path, at="speed.in-write:2") == Exit.CRASHED
+async def test_a_write_that_dies_half_way_leaves_nothing(place: str, opener: Opener) -> None:
+    assert await died(write_twice, place, at="speed.in-write:2") == Exit.CRASHED
     view = await opener()
     assert await view.visible() == Visible(LOG, (3, 0), (1_002, 0), START, text_version=1)
     assert await everything(view) == untold([at(0, 1), at(0, 2)])

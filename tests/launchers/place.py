@@ -40,8 +40,9 @@ class Server:
         return self.process.pid
 
     def kill(self) -> None:
-        """As a crash does."""
-        self.process.kill()
+        """As a crash does, with whatever it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:

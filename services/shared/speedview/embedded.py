@@ -24,7 +24,7 @@ from services.shared.runtime import crash, database
 from services.shared.runtime.bell import Bell
 from services.shared.runtime.database import Database
 from services.shared.runtime.unavailable import Unavailable
-from services.shared.speedview import finding, tables
+from services.shared.speedview import finding, places, tables
 from services.shared.speedview.port import (
     BegunAnew,
     Indexed,
@@ -135,7 +135,7 @@ class SqliteSpeedView:
         return reduced
 
     async def forget(self, times: Vector) -> int:
-        everything = (1 << tables.OFFSET_BITS,) * len(times)
+        everything = (1 << places.OFFSET_BITS,) * len(times)
         await self._remove("documents", everything, times)
         forgotten = await self._remove("ids", everything, times)
         await self._database.give_back()
@@ -251,7 +251,7 @@ def _move(connection: sqlite3.Connection, visible: Visible, until: Vector, times
 
 def _sums(connection: sqlite3.Connection, query: Query, since: Vector, until: Vector) -> Rows:
     _check_vouched(connection, since, until)
-    bounds = tables.spans(since, until)
+    bounds = places.spans(since, until)
     text, values = sql.sums(query, _source(query.view), _taken(query.view))
     spans = f"WITH spans(low, high) AS (VALUES {', '.join(['(?, ?)'] * len(bounds))})"
     return sql.rows(
@@ -283,13 +283,13 @@ def _oldest(connection: sqlite3.Connection) -> int | None:
     visible = _visible(connection)
     if visible is None:
         return None
-    ends = (1 << tables.OFFSET_BITS,) * len(visible.positions)
+    ends = (1 << places.OFFSET_BITS,) * len(visible.positions)
     firsts = (
         connection.execute(
             "SELECT appended_at FROM documents WHERE place >= ? AND place < ? ORDER BY place LIMIT 1",
             span,
         ).fetchone()
-        for span in tables.spans(zero(len(ends)), ends)
+        for span in places.spans(zero(len(ends)), ends)
     )
     return min((first[0] for first in firsts if first), default=None)
 
@@ -300,7 +300,7 @@ def _removal(table: str, before: Vector, times: Vector) -> Callable[[sqlite3.Con
     def remove(connection: sqlite3.Connection) -> int:
         removed, reached = 0, list(zero(len(before)))
         for partition, (span, time) in enumerate(
-            zip(tables.spans(zero(len(before)), before), times, strict=True)
+            zip(places.spans(zero(len(before)), before), times, strict=True)
         ):
             low, high = span[0], finding.place_at(connection, table, span, time)
             high = _bounded(connection, table, low, high)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from services.shared.domain.positions import Vector
 from services.shared.runtime.database import Connection
-from services.shared.speedview import tables
+from services.shared.speedview import places, tables
 from services.shared.speedview.port import Indexed, Place, Search
 
 _LONGEST_PAGE: Final = 10_000
@@ -31,7 +31,7 @@ def search(
     limit = min(limit, _LONGEST_PAGE)
     spans = [
         span if after is None else _preceding(connection, partition, span, after)
-        for partition, span in enumerate(tables.spans(since, until))
+        for partition, span in enumerate(places.spans(since, until))
     ]
     rows = _rows(connection, asked, spans, "DESC", limit)
     rows.sort(key=_APPENDED, reverse=True)
@@ -42,7 +42,7 @@ def scan(
     connection: Connection, asked: Search, since: Vector, until: Vector, *, limit: int
 ) -> list[Indexed]:
     limit = min(limit, _LONGEST_PAGE)
-    rows = _rows(connection, asked, tables.spans(since, until), "ASC", limit)
+    rows = _rows(connection, asked, places.spans(since, until), "ASC", limit)
     rows.sort(key=_APPENDED)
     return [tables.indexed(row) for row in rows[:limit]]
 
@@ -97,7 +97,7 @@ def _preceding(
     time, of, offset = after
     low, high = span
     if partition == of:
-        return low, min(high, tables.place(of, offset))
+        return low, min(high, places.place(of, offset))
     return low, place_at(connection, "documents", span, time + 1 if partition < of else time)
 
 

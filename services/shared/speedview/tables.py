@@ -1,7 +1,7 @@
 """The tables of the embedded speed view, and the way of a document into them and back.
 
-A position is one integer, its *place*: the partition above, the offset below. So documents are
-clustered by partition and offset, and a span of positions is one range of rows per partition.
+A position is one integer (see `places`). So documents are clustered by partition and offset, and a
+span of positions is one range of rows per partition.
 
 `ids` remembers where each event was first seen and outlives the document. Its index begins with the
 event day, so that inserts stay local and old days grow cold. `documents` holds what is asked for,
@@ -24,12 +24,9 @@ import msgspec
 from services.shared.domain.change import Change
 from services.shared.domain.classes import is_bot_name
 from services.shared.domain.identity import digest
-from services.shared.domain.positions import Vector
 from services.shared.domain.views import Document, Word
+from services.shared.speedview.places import place, position
 from services.shared.speedview.port import Indexed
-
-OFFSET_BITS: Final = 48
-_OFFSET_MASK: Final = (1 << OFFSET_BITS) - 1
 
 _COLUMNS: Final = (
     "place", "appended_at", "day", "timestamp", "project", "wiki", "type", "editor_class", "bot",
@@ -133,18 +130,6 @@ FOUND: Final = (
 """The columns that `indexed` reads."""
 
 
-def place(partition: int, offset: int) -> int:
-    return (partition << OFFSET_BITS) + offset
-
-
-def spans(since: Vector, until: Vector) -> list[tuple[int, int]]:
-    """The ranges of places, one per partition, of the positions in [since, until)."""
-    return [
-        (place(partition, low), place(partition, high))
-        for partition, (low, high) in enumerate(zip(since, until, strict=True))
-    ]
-
-
 def incoming(documents: Sequence[Indexed]) -> list[tuple[Any, ...]]:
     """Rows of `incoming`: of each event the copy at the lowest position."""
     first: dict[str, Indexed] = {}
@@ -181,4 +166,4 @@ def indexed(row: tuple[Any, ...]) -> Indexed:
     document = Document(
         change, tuple(Word(*pair) for pair in json.loads(words)), tuple(json.loads(hashtags))
     )
-    return Indexed(at >> OFFSET_BITS, at & _OFFSET_MASK, appended_at, document)
+    return Indexed(*position(at), appended_at, document)

@@ -17,8 +17,9 @@ from services.shared.runtime import metrics
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.settings import Settings
+from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview.embedded import SqliteSpeedView
-from services.shared.speedview.port import Busy, Indexed, Visible
+from services.shared.speedview.port import BegunAnew, Busy, Indexed, Visible
 from services.shared.text import TEXT_VERSION
 from services.speed import rebuild, speed
 from services.speed.prepare import Defect
@@ -160,7 +161,71 @@ async def test_stopped_while_a_view_is_busy_it_leaves_nothing_out(
     assert len(await scene.events()) == 4
 
 
+class LosingView(SqliteSpeedView):
+    """Loses all it holds when told to, as where somebody removes a server's index."""
+
+    lost = False
+
+    async def begin(self, *args: Any, **kwargs: Any) -> None:
+        await super().begin(*args, **kwargs)
+        self.lost = False
+
+    async def visible(self) -> Visible | None:
+        return None if self.lost else await super().visible()
+
+    async def write(
+        self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
+    ) -> None:
+        if self.lost:
+            raise BegunAnew(since, (0, 0))
+        await super().write(documents, since, until, times)
+
+
 # Rebuilds
+
+
+@pytest.mark.parametrize("later", [(), ("b0", "b1")], ids=["quiet", "under load"])
+async def test_a_view_lost_while_it_is_followed_is_rebuilt(
+    scene: Scene, later: tuple[str, ...]
+) -> None:
+    scene.view = view = await LosingView.open(scene.directory / "losing.db")
+    await scene.append("a0", "a1")
+    scene.start()
+    await scene.caught_up()
+    view.lost = True
+    await scene.append(*later)
+    await scene.caught_up()
+    assert await scene.events() == ["a0", "a1", *later]
+    await scene.stop()
+    await view.close()
+
+
+class AbsentView(SqliteSpeedView):
+    """Is not there the first times that somebody looks where it stands."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.looks = 0
+        self.there = asyncio.Event()
+
+    async def visible(self) -> Visible | None:
+        self.looks += 1
+        if 1 < self.looks < 4:
+            raise Unavailable("away", retry_after=0.01)
+        self.there.set()
+        return await super().visible()
+
+
+async def test_a_view_that_is_away_is_waited_for(scene: Scene) -> None:
+    scene.view = view = await AbsentView.open(scene.directory / "absent.db")
+    await scene.append("a0", "a1")
+    scene.start()
+    await view.there.wait()
+    view.there.clear()
+    await asyncio.wait_for(view.there.wait(), 20)
+    await scene.caught_up()
+    await scene.stop()
+    await view.close()
 
 
 async def test_a_lost_view_is_rebuilt_and_says_so_until_it_is(scene: Scene) -> None:

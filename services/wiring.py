@@ -108,7 +108,10 @@ async def chosen(settings: Settings) -> Chosen:
         return await asyncio.to_thread(_named, source)
     if not settings.contact:
         return Chosen(DEMO, REAL_ONES)
-    if not await asyncio.to_thread((_path(settings, LIVE) / LOG).exists):
+    begun = settings.log_url.get_secret_value() or await asyncio.to_thread(
+        (_path(settings, LIVE) / LOG).exists
+    )
+    if not begun:
         why = await unreachable(settings, LIVE)
         if why is not None:
             return Chosen(DEMO, f"The live stream can't be reached now: {why}. Start again later.")
@@ -200,15 +203,44 @@ async def stores(
     """Open every store of a data directory; which one, see `directory`."""
     clock = SystemClock()
     found = await asyncio.to_thread(directory, settings, chosen=chosen)
-    log = await SqliteLog.open(found.path / LOG, partitions=settings.partitions, clock=clock)
+    log = await _log(settings, found.path, clock)
     resources.on_close("log", log.close)
-    speed = await SqliteSpeedView.open(found.path / SPEED)
+    speed = await _speed(settings, found.path)
     resources.on_close("speed view", speed.close)
-    batch = await SqliteBatchView.open(found.path / BATCH, clock)
+    batch = await _batch(settings, found.path, clock)
     resources.on_close("batch view", batch.close)
     shared = cache(settings, clock)
     resources.on_close("cache", shared.close)
     return Stores(found, clock, log, speed, batch, shared, _once(resources, found.path, clock))
+
+
+async def _log(settings: Settings, path: Path, clock: Clock) -> EventLog:
+    url = settings.log_url.get_secret_value()
+    if not url:
+        return await SqliteLog.open(path / LOG, partitions=settings.partitions, clock=clock)
+    with _driver_of("log_url"):
+        from services.shared.log.kafka import KafkaLog
+    if settings.origin("partitions") == settings_module.DEFAULT:
+        return await KafkaLog.open(url, clock=clock)
+    return await KafkaLog.open(url, partitions=settings.partitions, clock=clock)
+
+
+async def _speed(settings: Settings, path: Path) -> SpeedView:
+    url = settings.speed_url.get_secret_value()
+    if not url:
+        return await SqliteSpeedView.open(path / SPEED)
+    with _driver_of("speed_url"):
+        from services.shared.speedview.elasticsearch import ElasticSpeedView
+    return await ElasticSpeedView.open(url)
+
+
+async def _batch(settings: Settings, path: Path, clock: Clock) -> BatchView:
+    url = settings.batch_url.get_secret_value()
+    if not url:
+        return await SqliteBatchView.open(path / BATCH, clock)
+    with _driver_of("batch_url"):
+        from services.shared.batchview.mongo import MongoBatchView
+    return await MongoBatchView.open(url, clock)
 
 
 def cache(settings: Settings, clock: Clock) -> Cache:
@@ -243,7 +275,7 @@ def _driver_of(setting: str) -> Iterator[None]:
 async def log(settings: Settings) -> AsyncIterator[tuple[Path, EventLog]]:
     """The data directory and its log alone, for tools."""
     found = await asyncio.to_thread(directory, settings)
-    opened = await SqliteLog.open(found.path / LOG, clock=SystemClock())
+    opened = await _log(settings, found.path, SystemClock())
     try:
         yield found.path, opened
     finally:

@@ -164,6 +164,23 @@ class Settings(BaseSettings):
         "auto", "How a log line looks; auto is console on a terminal.", "auto, json, console"
     )
 
+    # Stores on servers; what is not named is a file in the data directory
+    log_url: Annotated[SecretStr, AfterValidator(of_schemes("kafka"))] = setting(
+        SecretStr(""),
+        "The event log on Kafka.",
+        "kafka://HOST:PORT[,HOST:PORT…][/PREFIX]; none: a file",
+    )
+    speed_url: Annotated[SecretStr, AfterValidator(of_schemes("http", "https"))] = setting(
+        SecretStr(""),
+        "The speed view on Elasticsearch.",
+        "http(s)://[USER:PASSWORD@]HOST:PORT[/PREFIX]; none: a file",
+    )
+    batch_url: Annotated[SecretStr, AfterValidator(of_schemes("mongodb"))] = setting(
+        SecretStr(""),
+        "The batch view on MongoDB.",
+        "mongodb://[USER:PASSWORD@]HOST:PORT/DATABASE; none: a file",
+    )
+
     # Event log and speed layer
     partitions: int = setting(
         4, "Partitions of a new log; fixed for its life.", "1 to 64", ge=1, le=64

@@ -52,6 +52,7 @@ SPEED: Final = "speed.sqlite"
 BATCH: Final = "batch.sqlite"
 LAKE: Final = "lake"
 """The parts of a data directory."""
+_PART: Final = {"log_url": LOG, "speed_url": SPEED, "batch_url": BATCH}
 _SEED: Final = 1
 _LAST: Final = "last.json"
 
@@ -108,9 +109,8 @@ async def chosen(settings: Settings) -> Chosen:
         return await asyncio.to_thread(_named, source)
     if not settings.contact:
         return Chosen(DEMO, REAL_ONES)
-    begun = settings.log_url.get_secret_value() or await asyncio.to_thread(
-        (_path(settings, LIVE) / LOG).exists
-    )
+    begun = bool(settings.log_url.get_secret_value())
+    begun = begun or await asyncio.to_thread((_path(settings, LIVE) / LOG).exists)
     if not begun:
         why = await unreachable(settings, LIVE)
         if why is not None:
@@ -170,19 +170,28 @@ def copy(part: str, source: Path, target: Path, *, log: str | None, earlier: Pat
     database[part](source / part, target / part, log)
 
 
-async def parts(path: Path) -> Parts | None:
-    """Where the parts of a directory stand, without making one that is missing; None without a log."""
+def on_servers(settings: Settings) -> list[str]:
+    """The settings that put a store elsewhere than into the data directory."""
+    return [name for name in _PART if getattr(settings, name).get_secret_value()]
+
+
+async def parts(path: Path, settings: Settings) -> Parts | None:
+    """Where the parts of a directory stand, without making one that is missing; None without a log.
+
+    Those that the settings have on servers are asked there.
+    """
     there = await asyncio.to_thread(lambda: {part.name for part in path.iterdir()})
+    there.update(_PART[name] for name in on_servers(settings))
     if LOG not in there:
         return None
     clock, current, visible, taken = SystemClock(), None, None, None
     async with Resources() as resources:
         if BATCH in there:
-            batch = await SqliteBatchView.open(path / BATCH, clock)
+            batch = await _batch(settings, path, clock)
             resources.on_close("batch view", batch.close)
             current = await batch.current()
         if SPEED in there:
-            speed = await SqliteSpeedView.open(path / SPEED)
+            speed = await _speed(settings, path)
             resources.on_close("speed view", speed.close)
             visible = await speed.visible()
         if LAKE in there:
@@ -191,7 +200,7 @@ async def parts(path: Path) -> Parts | None:
             if (owner := await lake.identity()) is not None:
                 taken = Taken(owner, (await lake.horizon(RAW)).positions)
         # Last, so that nothing that is appended meanwhile lets a part seem beyond its end.
-        log = await SqliteLog.open(path / LOG, clock=clock)
+        log = await _log(settings, path, clock)
         resources.on_close("log", log.close)
         start, end, time = await log.start(), await log.stable_end(), await log.time()
         return Parts(log.identity, start, end, time, current, visible, taken)

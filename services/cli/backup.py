@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from services.cli import options
+from services.shared.runtime.exits import Refused
 from services.shared.runtime.settings import Settings
 
 
@@ -29,6 +30,10 @@ def command(
     from services.keeping import copying
     from services.shared import fit
 
+    if elsewhere := wiring.on_servers(settings):
+        raise Refused(
+            f"{elsewhere[0]}: a backup is of files; what is on a server is backed up by its own tools"
+        )
     source = wiring.place(settings)
     parts = asyncio.run(copying.backup(source, target, options.tell, earlier=earlier))
     typer.echo(f"{target} is a backup of {source}: {fit.told(parts)}", err=True)

@@ -28,6 +28,7 @@ from services.shared.fit import Parts
 from services.shared.runtime import crash, datadir, description, roles
 from services.shared.runtime.description import Description
 from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.settings import Settings
 from services.wiring import BATCH, LAKE, LOG, SPEED
 
 Tell = Callable[[str], None]
@@ -105,7 +106,7 @@ def _copy(part: str, source: Path, target: Path, *, log: str | None, earlier: Pa
 
 async def _fitting(target: Path) -> Parts:
     """The parts as the copy has them; what a start would refuse is refused now."""
-    parts = await wiring.parts(target)
+    parts = await wiring.parts(target, Settings())
     if parts is None or (odd := next(fit.misfits(parts, target), None)):
         raise Refused(f"{target}: the copy is not whole: {odd if parts else 'it has no log'}")
     return parts

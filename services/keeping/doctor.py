@@ -20,6 +20,7 @@ from typing import Final, Literal, NamedTuple
 
 from services import processes, wiring
 from services.shared import fit
+from services.shared.fit import Parts
 from services.shared.runtime import datadir, description
 from services.shared.runtime.datadir import DEMO, LIVE
 from services.shared.runtime.exits import Refused
@@ -49,7 +50,7 @@ async def checks(settings: Settings) -> list[Check]:
     place = wiring.place(settings)
     source = settings.source if settings.source != wiring.AUTO else None
     source = source or await asyncio.to_thread(datadir.source_at, place)
-    log, data = await _data(place)
+    log, data = await _data(settings, place)
     url = await processes.served_url(place, log) if log else None
     return [
         _python(),
@@ -166,19 +167,27 @@ def _recorded(source: str | None) -> bool:
     return source is not None and source != DEMO and not datadir.is_stream(source)
 
 
-async def _data(place: Path) -> tuple[str | None, list[Check]]:
+async def _data(settings: Settings, place: Path) -> tuple[str | None, list[Check]]:
     """The identity of the directory's log, if it can be read, and what there is to say."""
     try:
         if await asyncio.to_thread(_absent, place):
             return None, [Check("data", "ok", f"none yet; bvw up begins some at {place}")]
         described = await asyncio.to_thread(datadir.described, place)
         description.check(place, described)
-        parts = await wiring.parts(place)
+        parts = await wiring.parts(place, settings)
     except Refused as refusal:
-        return None, [_refused("data", refusal.message)]
+        fault = _refused("data", refusal.message)
+    except Unavailable as error:
+        fault = Check("data", "fail", str(error), "start that server, or wait until it is up")
     except Exception as error:  # noqa: BLE001 - a damaged file for instance: a fault, whatever it is
         said = f"{place}: {type(error).__name__}: {error}"
-        return None, [Check("data", "fail", said, "bvw restore DIR --data NEW")]
+        fault = Check("data", "fail", said, "bvw restore DIR --data NEW")
+    else:
+        return _standing(place, parts)
+    return None, [fault]
+
+
+def _standing(place: Path, parts: Parts | None) -> tuple[str | None, list[Check]]:
     if parts is None:
         return None, [Check("data", "ok", f"{place}: has no log yet; bvw up begins one")]
     faults = [_refused("data", odd) for odd in fit.misfits(parts, place)]

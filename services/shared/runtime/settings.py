@@ -183,7 +183,11 @@ class Settings(BaseSettings):
 
     # Event log and speed layer
     partitions: int = setting(
-        4, "Partitions of a new log; fixed for its life.", "1 to 64", ge=1, le=64
+        4,
+        "Partitions of a new log; fixed for its life. On Kafka 12 if not given.",
+        "1 to 64",
+        ge=1,
+        le=64,
     )
     dedupe_window: Duration = duration(
         "7d", "Copies of an event that arrive within this are exact at every moment."

@@ -17,6 +17,7 @@ from services.shared.fit import Parts
 from services.shared.runtime import datadir, description, roles
 from services.shared.runtime.description import Description
 from services.shared.runtime.exits import Exit, Refused
+from services.shared.runtime.settings import Settings
 from tests.deaths import Work, died
 from tests.unit.conftest import Product
 
@@ -28,7 +29,7 @@ def silent(_done: str) -> None:
 
 
 async def parts_of(path: Path) -> Parts:
-    parts = await wiring.parts(path)
+    parts = await wiring.parts(path, Settings())
     assert parts is not None
     assert list(fit.misfits(parts, path)) == []
     assert fit.missed(parts) is None

@@ -142,6 +142,17 @@ async def test_without_a_model_every_page_is_about_none(view: BatchView) -> None
     assert await view.topics_of(current, [Page("p", "A")]) == {}
 
 
+async def test_a_model_may_be_large(view: BatchView) -> None:
+    """Larger than what a server takes as one piece."""
+    weights = [[float(row), *([0.5] * 63)] for row in range(70_000)]
+    large = identified(model(weights, tuple(f"w{row}" for row in range(70_000))))
+    await view.stage_model(large)
+    await view.stage_model(large)
+    assert await view.model(large.id) == large
+    with pytest.raises(Gone, match="topic model"):
+        await view.model(A.id)
+
+
 async def test_a_reader_of_the_old_map_is_not_disturbed(view: BatchView) -> None:
     await mapped(view, A, "a", A=0)
     old = await publish(view, A, "a")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.shared.batchview.embedded import SqliteBatchView
 from services.shared.batchview.port import BatchView, Gone, PageOfDay, Superseded
 from services.shared.domain.generation import Generation, first
 from services.shared.domain.query import Having, OneOf, Query
@@ -19,7 +18,7 @@ from services.shared.domain.topics import NONE, Page, PageMap, TopicModel, ident
 from services.shared.domain.views import PAGES, TOPICS, Document, Key, Measures, Rows, add, rows_of
 from services.shared.runtime.clock import ManualClock
 from services.shared.runtime.exits import Exit
-from tests.contract.batchviews import MANY, fresh
+from tests.contract.batchviews import MANY, backend_of, fresh
 from tests.contract.test_batchview import DAY, NOW, ONE, page, queries, segment
 from tests.deaths import died
 from tests.unit.batch.made import documents
@@ -141,6 +140,17 @@ async def test_without_a_model_every_page_is_about_none(view: BatchView) -> None
     current = await view.generation(1)
     assert await topics(view, current) == each(A=NONE, B=NONE, C=NONE)
     assert await view.topics_of(current, [Page("p", "A")]) == {}
+
+
+async def test_a_model_may_be_large(view: BatchView) -> None:
+    """Larger than what a server takes as one piece."""
+    weights = [[float(row), *([0.5] * 63)] for row in range(70_000)]
+    large = identified(model(weights, tuple(f"w{row}" for row in range(70_000))))
+    await view.stage_model(large)
+    await view.stage_model(large)
+    assert await view.model(large.id) == large
+    with pytest.raises(Gone, match="topic model"):
+        await view.model(A.id)
 
 
 async def test_a_reader_of_the_old_map_is_not_disturbed(view: BatchView) -> None:
@@ -305,11 +315,11 @@ async def test_what_was_staged_a_moment_ago_stays(view: BatchView, clock: Manual
     assert await topics(view, await publish(view, A, "a")) == each(A=0, B=NONE, C=NONE)
 
 
-# Crashes (embedded: the adapter that runs in our process)
+# Crashes
 
 
-async def assign_more(path: Path) -> None:
-    view = await SqliteBatchView.open(path, ManualClock(NOW))
+async def assign_more(backend: str, folder: Path) -> None:
+    view = await backend_of(backend, folder).open(ManualClock(NOW))
     await mapped(view, A, "ab", after="a", B=0)
     await mapped(view, A, "abc", after="ab", C=0)
     await publish(view, A, "abc")
@@ -318,22 +328,15 @@ async def assign_more(path: Path) -> None:
 
 @pytest.mark.parametrize("passes", [1, 2])
 async def test_a_crash_while_pages_are_assigned_leaves_the_map_as_it_was(
-    tmp_path: Path, clock: ManualClock, passes: int
+    backend: str, opener: Opener, view: BatchView, tmp_path: Path, passes: int
 ) -> None:
-    path = tmp_path / "batch.db"
-    view = await SqliteBatchView.open(path, clock)
-    await view.begin(first("log", 1, 0))
-    part = segment("s", 0, 1)
-    await view.stage(part, {"pages": [(page("p", title), ONE) for title in "ABC"]}, {})
-    await view.publish(0, Generation(1, "log", (part,), (1,), (0,), 0, NOW * 1000))
     await mapped(view, A, "a", A=0)
     base = await publish(view, A, "a")
-    await view.close()
-    assert await died(assign_more, path, at=f"batchview.mapping:{passes}") == Exit.CRASHED
-    view = await SqliteBatchView.open(path, clock)
+    end = await died(assign_more, backend, tmp_path, at=f"batchview.mapping:{passes}")
+    assert end == Exit.CRASHED
+    view = await opener()
     assert await view.current() == base
     assert await topics(view, base) == each(A=0, B=NONE, C=NONE)
     assert await view.sums(base, Query(TOPICS, ("day",))) == {(DAY,): (3, 3, 3)}
     assert await mapped(view, A, "ab", after="a", B=1) == 2, "and it is done again"
     assert await topics(view, await publish(view, A, "ab")) == each(A=0, B=1, C=NONE)
-    await view.close()

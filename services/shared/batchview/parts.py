@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from services.shared.batchview.driver import Document, Server
+from services.shared.batchview.driver import BATCH, Document, Server
 from services.shared.batchview.pointer import Listed, Pointer
 from services.shared.batchview.port import Gone
 from services.shared.domain.generation import Generation
@@ -39,7 +39,6 @@ _ROWS: Final = {
 """Kind -> the column with its number, and the collections that have it."""
 _CHUNK: Final = 4 << 20
 _TITLES: Final = 2_000
-_REMOVED_AT_ONCE: Final = 10_000
 
 
 # Coming
@@ -288,7 +287,7 @@ async def remove(server: Server, removing: Mapping[str, Collection[int]]) -> Non
 async def _clear(server: Server, collection: str, where: Document) -> None:
     """Some at a time, so that no request takes long."""
     while True:
-        found = server.find(collection, where, "_id", limit=_REMOVED_AT_ONCE)
+        found = server.find(collection, where, "_id", limit=BATCH)
         ids = [row["_id"] async for batch in found for row in batch]
         if not ids:
             return

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
 
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.unavailable import Unavailable
@@ -99,6 +99,8 @@ class Access:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers, **COMMON, **self.security)
         try:
             await admin.start()
+            if admin._client.cluster.controller is None:  # noqa: SLF001 - it would be asked all the same
+                raise KafkaConnectionError("the cluster names no controller yet")
             yield admin
         finally:
             await admin.close()
@@ -108,6 +110,10 @@ async def _started(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             await client.start()
+    except AssertionError as error:
+        # A broker that comes back names nobody, itself included, until its controller knows of it.
+        await client.stop()
+        raise KafkaConnectionError("the cluster names no broker yet") from error
     except BaseException:
         await client.stop()
         raise

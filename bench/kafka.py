@@ -55,12 +55,11 @@ async def send(producer: Any, topic: str, some: Sequence[Entry]) -> None:
 
 
 async def receive(access: Access, topic: str, count: int) -> None:
-    consumer = access.consumer(wait_ms=500)
-    await consumer.start()
     partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    consumer.assign(partitions)
+    consumer = await access.consumer(partitions, wait_ms=500)
     for partition in partitions:
         consumer.seek(partition, 0)
+    consumer.resume(*partitions)
     while count > 0:
         found = await consumer.getmany(timeout_ms=1000)
         count -= sum(map(len, found.values()))
@@ -79,9 +78,10 @@ async def theirs(url: str, some: Sequence[Entry]) -> tuple[float, float]:
     access, topic = Access(url.removeprefix("kafka://")), _name()
     async with access.administering() as admin:
         await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
-    async with access.producer() as producer:
-        await producer.partitions_for(topic)
-        sending = await timed(send(producer, topic, some))
+    producer = await access.producer()
+    await producer.partitions_for(topic)
+    sending = await timed(send(producer, topic, some))
+    await producer.stop()
     return len(some) / sending, len(some) / await timed(receive(access, topic, len(some)))
 
 

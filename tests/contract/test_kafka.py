@@ -251,8 +251,9 @@ async def test_an_event_that_no_topic_takes_is_refused_before_anything_is_sent(
 async def test_a_ledger_with_records_of_others_is_not_gone_on_from(there: Kafka) -> None:
     log = await there.open(SystemClock())
     place = topics_of(there)
-    async with clients.Access(place.servers).producer() as producer:
-        await producer.send_and_wait(place.cursors, b"what?", key=b"state", partition=0)
+    producer = await clients.Access(place.servers).producer()
+    await producer.send_and_wait(place.cursors, b"what?", key=b"state", partition=0)
+    await producer.stop()
     with pytest.raises(msgspec.DecodeError):
         await log.stable_end()
     await log.close()

@@ -8,14 +8,17 @@ There is no consumer group: readers know their positions, which are kept with wh
 a position that is gone is told to the reader instead of mended.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
 
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.unavailable import Unavailable
@@ -47,6 +50,9 @@ PRODUCER: Final[dict[str, Any]] = COMMON | {
     "transaction_timeout_ms": _WAIT_MS,
 }
 
+# What the driver has to say of a server that is away it says fifty times a second. What matters of it is raised.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
 Fenced = (ProducerFenced, InvalidProducerEpoch)
 """Another producer has the transactional id. Nothing of ours is stored from then on."""
 Trouble = (KafkaError, TimeoutError)
@@ -62,29 +68,74 @@ class Access:
     servers: str
     security: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def consumer(self, *, wait_ms: int) -> AIOKafkaConsumer:
-        """Not started; a fetch that finds nothing is answered after `wait_ms`."""
-        return AIOKafkaConsumer(
+    async def consumer(
+        self, partitions: Sequence[TopicPartition] = (), *, wait_ms: int = 0
+    ) -> AIOKafkaConsumer:
+        """Started, with these partitions, not fetching yet (see `resume`); a fetch that finds nothing is
+        answered after `wait_ms`.
+        """
+        made = AIOKafkaConsumer(
             bootstrap_servers=self.servers, fetch_max_wait_ms=wait_ms, **CONSUMER, **self.security
         )
+        await _started(made)
+        if partitions:
+            made.assign(list(partitions))
+            made.pause(*partitions)
+        return made
 
-    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        """Not started. Starting one with the same id fences this one, and ends its transaction."""
-        return AIOKafkaProducer(
+    async def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        """Started, which fences another one with the same id and ends its transaction."""
+        made = AIOKafkaProducer(
             bootstrap_servers=self.servers,
             transactional_id=transactional_id,
             **PRODUCER,
             **self.security,
         )
+        await _started(made)
+        return made
 
     @asynccontextmanager
     async def administering(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers, **COMMON, **self.security)
         try:
             await admin.start()
+            if admin._client.cluster.controller is None:  # noqa: SLF001 - it would be asked all the same
+                raise KafkaConnectionError("the cluster names no controller yet")
             yield admin
         finally:
             await admin.close()
+
+
+async def _started(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await client.start()
+    except AssertionError as error:
+        # A broker that comes back names nobody, itself included, until its controller knows of it.
+        await client.stop()
+        raise KafkaConnectionError("the cluster names no broker yet") from error
+    except BaseException:
+        await client.stop()
+        raise
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Ends it without waiting for a server: what it has not sent is lost, what it has in a transaction is undone
+    by the next one with its id, or by the broker in time.
+    """
+    # Its stop() would wait for what it still wants to send, for ever if the server is away.
+    sending = producer._message_accumulator  # noqa: SLF001
+    batches = [*chain.from_iterable(sending._batches.values()), *sending._pending_batches]  # noqa: SLF001
+    sending.fail_all(KafkaError("abandoned"))
+    answers = [answer for one in batches for answer in (one.future, one._drain_waiter)]  # noqa: SLF001
+    for answer in [*answers, producer._txn_manager._transaction_waiter]:  # noqa: SLF001
+        if answer is not None and answer.done() and not answer.cancelled():
+            answer.exception()  # heard: the event loop need not tell of it
+    try:
+        async with asyncio.timeout(1):
+            await producer.stop()
+    except (TimeoutError, KafkaError):
+        await producer.client.close()
 
 
 def fenced() -> Refused:

@@ -30,22 +30,18 @@ _RECORDS: Final = 500
 class Reader:
     """Create it with `open`, end it with `close`. One read at a time."""
 
-    def __init__(self, topic: str, partitions: int, consumer: Any) -> None:
-        self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
+    def __init__(self, partitions: Sequence[TopicPartition], consumer: Any) -> None:
+        self._partitions = partitions
         self._consumer = consumer
         # Where the next read goes on (-1: nowhere yet), what is held from there, how far that goes.
-        self._at = [-1] * partitions
-        self._held: list[deque[Record]] = [deque() for _ in range(partitions)]
-        self._reached = [-1] * partitions
+        self._at = [-1] * len(partitions)
+        self._held: list[deque[Record]] = [deque() for _ in partitions]
+        self._reached = [-1] * len(partitions)
 
     @classmethod
-    async def open(cls, access: Access, topic: str, partitions: int) -> Self:
-        consumer = access.consumer(wait_ms=_WAIT_MS)
-        reader = cls(topic, partitions, consumer)
-        await consumer.start()
-        consumer.assign(reader._partitions)
-        consumer.pause(*reader._partitions)
-        return reader
+    async def open(cls, access: Access, partitions: Sequence[TopicPartition]) -> Self:
+        """`partitions` are all of a topic, in order."""
+        return cls(partitions, await access.consumer(partitions, wait_ms=_WAIT_MS))
 
     async def read(
         self, since: Vector, limit: int, until: Vector | None, end: Vector, time: int

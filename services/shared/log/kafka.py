@@ -102,9 +102,8 @@ class KafkaLog:
         async with AsyncExitStack() as stack:
             with clients.told(f"{place.servers} does not answer"):
                 found = await topics.prepare(access, place, partitions, replication)
-                asking = access.consumer(wait_ms=0)
+                asking = await access.consumer()
                 stack.push_async_callback(asking.stop)
-                await asking.start()
                 ledger = await Ledger.open(access, place.cursors, asking)
                 stack.push_async_callback(ledger.close)
                 log = cls(access, place, clock=clock, ledger=ledger, asking=asking)
@@ -270,7 +269,7 @@ class KafkaLog:
 
     async def _new_reader(self) -> Reader:
         with clients.told("the log cannot be read"):
-            return await Reader.open(self._access, self._place.events, self.partitions)
+            return await Reader.open(self._access, self._partitions)
 
     async def _all_letters(self) -> Letters:
         if self._letters is None:
@@ -345,7 +344,7 @@ class KafkaLog:
     async def _give_up(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            await writer.abandon()
+            await clients.abandon(writer.producer)
 
     async def _settle(self, packed: Packed, error: BaseException) -> list[Position]:
         """Whether an append whose answer was lost has been stored after all."""

@@ -73,8 +73,8 @@ _gap = msgspec.json.Decoder(Gap)
 class Ledger:
     """Create it with `open`, end it with `close`. What it holds follows the topic by itself."""
 
-    def __init__(self, topic: str, tail: Any, asking: Any) -> None:
-        self._partition = TopicPartition(topic, 0)
+    def __init__(self, partition: TopicPartition, tail: Any, asking: Any) -> None:
+        self._partition = partition
         self._tail = tail
         self._asking = asking
         self._reached = 0
@@ -89,14 +89,14 @@ class Ledger:
 
     @classmethod
     async def open(cls, access: Access, topic: str, asking: Any) -> Self:
-        """Read to its end. `asking` is a consumer that does nothing but ask for offsets: the answer to
+        """`asking` is a consumer that does nothing but ask for offsets: the answer to
         another one's would wait behind its fetch.
         """
-        tail = access.consumer(wait_ms=_LONG_MS)
-        ledger = cls(topic, tail, asking)
-        await tail.start()
-        tail.assign([ledger._partition])
-        tail.seek(ledger._partition, 0)
+        partition = TopicPartition(topic, 0)
+        tail = await access.consumer([partition], wait_ms=_LONG_MS)
+        ledger = cls(partition, tail, asking)
+        tail.seek(partition, 0)
+        tail.resume(partition)
         ledger._following = asyncio.create_task(ledger._follow(), name=f"follow {topic}")
         return ledger
 
@@ -107,14 +107,7 @@ class Ledger:
         """
         await self.fresh()
         if self.named is None:
-            new = Named(str(uuid.uuid4()), partitions)
-            async with access.producer() as producer:
-                await producer.send_and_wait(
-                    self._partition.topic,
-                    msgspec.json.encode(new),
-                    key=f"{_LOG}{new.identity}".encode(),
-                    partition=0,
-                )
+            await self._name(access, Named(str(uuid.uuid4()), partitions))
             await self.fresh()
         if self.named is None:
             raise Unavailable("kafka: the log's identity is not to be read yet")
@@ -144,6 +137,15 @@ class Ledger:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         await self._tail.stop()
+
+    async def _name(self, access: Access, new: Named) -> None:
+        producer = await access.producer()
+        key, value = f"{_LOG}{new.identity}".encode(), msgspec.json.encode(new)
+        try:
+            async with asyncio.timeout(clients.PATIENCE):
+                await producer.send_and_wait(self._partition.topic, value, key=key, partition=0)
+        finally:
+            await clients.abandon(producer)
 
     async def _follow(self) -> None:
         while self._broken is None:

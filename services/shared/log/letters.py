@@ -28,8 +28,8 @@ Item = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
 class Letters:
     """Create it with `open`, end it with `close`."""
 
-    def __init__(self, topic: str, consumer: Any) -> None:
-        self._partition = TopicPartition(topic, 0)
+    def __init__(self, partition: TopicPartition, consumer: Any) -> None:
+        self._partition = partition
         self._consumer = consumer
         self._reached = 0
         self._places: dict[str, int] = {}
@@ -37,12 +37,8 @@ class Letters:
 
     @classmethod
     async def open(cls, access: Access, topic: str) -> Self:
-        consumer = access.consumer(wait_ms=_WAIT_MS)
-        letters = cls(topic, consumer)
-        await consumer.start()
-        consumer.assign([letters._partition])
-        consumer.pause(letters._partition)
-        return letters
+        partition = TopicPartition(topic, 0)
+        return cls(partition, await access.consumer([partition], wait_ms=_WAIT_MS))
 
     async def known(self, until: int) -> dict[str, int]:
         """The offset of each letter by hash, once everything before `until` is read."""

@@ -67,7 +67,7 @@ class Packed:
 
 
 class Writer:
-    """Create it with `open`, end it with `close`, or with `abandon` after trouble."""
+    """Create it with `open`, end it with `close`, or abandon its producer after trouble."""
 
     def __init__(self, place: Place, producer: Any, ledger: Ledger, token: str) -> None:
         self._place = place
@@ -80,16 +80,13 @@ class Writer:
         """Fences whoever has written so far. What that one has left open is ended when this returns, and the
         ledger knows how.
         """
-        producer = access.producer(place.transactional_id)
-        writer = cls(place, producer, ledger, token)
+        producer = await access.producer(place.transactional_id)
         try:
-            async with asyncio.timeout(clients.PATIENCE):
-                await producer.start()
-                await ledger.fresh()
+            await ledger.fresh()
         except BaseException:
-            await writer.abandon()
+            await clients.abandon(producer)
             raise
-        return writer
+        return cls(place, producer, ledger, token)
 
     def pack(self, entries: Sequence[Entry], note: Note, now: int) -> Packed:
         """Takes long where there is much to pack; touches nothing that the loop uses."""
@@ -136,19 +133,6 @@ class Writer:
     async def close(self) -> None:
         await self.producer.stop()
 
-    async def abandon(self) -> None:
-        """Ends it without waiting for a server: what it has not sent is lost, what it has is undone by the
-        next writer or by the broker, in time.
-        """
-        # Its stop() would wait for what it still wants to send, for ever if the server is away.
-        self.producer._message_accumulator.fail_all(KafkaError("abandoned"))  # noqa: SLF001
-        _heard(self.producer._txn_manager._transaction_waiter)  # noqa: SLF001
-        try:
-            async with asyncio.timeout(1):
-                await self.producer.stop()
-        except (TimeoutError, KafkaError):
-            await self.producer.client.close()
-
     async def _send_column(self, packed: Packed, where: int) -> None:
         _, batches = packed.columns[where]
         packed.firsts[where] = await self._send(self._place.events, where, batches)
@@ -190,9 +174,3 @@ class Writer:
 
 def _records(entries: Iterable[Entry]) -> Iterable[letters.Item]:
     return ((entry.key.encode(), entry.raw, []) for entry in entries)
-
-
-def _heard(answer: "asyncio.Future[None] | None") -> None:
-    """An error that nobody asks for any more is no news for the event loop's own log."""
-    if answer is not None and answer.done() and not answer.cancelled():
-        answer.exception()

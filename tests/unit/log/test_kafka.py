@@ -1,16 +1,19 @@
 """What the log on Kafka is made of, as far as it needs no server."""
 
+import gc
 import inspect
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from services.shared.log import clients, ledger
+from services.shared.log.kafka import KafkaLog
 from services.shared.log.ledger import Ledger, State
 from services.shared.log.port import Cursor, Gap
 from services.shared.log.topics import place_of
+from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.exits import Exit, Refused
 from services.shared.runtime.unavailable import Unavailable
 
@@ -89,7 +92,7 @@ def test_trouble_is_told_in_the_words_of_the_port() -> None:
 
 
 async def test_nothing_of_an_append_counts_before_its_last_record() -> None:
-    read = Ledger("t", None, None)
+    read = Ledger(TopicPartition("t", 0), None, None)
     state = State(1, "w", 5, (3, 4), 0, 2, {"received": 7})
     *noted, last = ledger.items(state, Cursor("s", "17"), [Gap(1, 2, "a"), Gap(3, 4, "b")])
     for item in noted:
@@ -105,7 +108,17 @@ async def test_nothing_of_an_append_counts_before_its_last_record() -> None:
 
 
 async def test_the_first_identity_counts() -> None:
-    read = Ledger("t", None, None)
+    read = Ledger(TopicPartition("t", 0), None, None)
     read._take("log:a", b'{"identity": "a", "partitions": 4}')
     read._take("log:b", b'{"identity": "b", "partitions": 9}')
     assert read.named == ledger.Named("a", 4)
+
+
+async def test_a_server_that_is_not_there_leaves_nothing_open() -> None:
+    with pytest.raises(Unavailable, match=r"127.0.0.1:1 does not answer"):
+        await KafkaLog.open("kafka://127.0.0.1:1", clock=SystemClock())
+    access = clients.Access("127.0.0.1:1")
+    for client in (access.consumer, access.producer):
+        with pytest.raises(KafkaConnectionError):
+            await client()
+    gc.collect()  # an unclosed client would warn

@@ -16,8 +16,8 @@ Every line has its id and version, so repeating is harmless. The request is writ
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import structlog
 from elasticsearch import ApiError, AsyncElasticsearch
@@ -25,9 +25,12 @@ from elasticsearch import ApiError, AsyncElasticsearch
 from services.shared.speedview.cluster import Lost, serving
 from services.shared.speedview.port import Busy
 
+T = TypeVar("T")
+
 _LARGEST: Final = 5 << 20
 _MOST: Final = 1_024
-_IN_FLIGHT: Final = 2
+_IN_FLIGHT: Final = 3
+"""Two for the server, one that is being written."""
 _WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each repetition of what had no room; the whole write is repeated after the last."""
 _BUSY: Final = 1.0
@@ -48,27 +51,35 @@ class Rejected(Exception):
     """The server refuses a document for good: a defect of ours, which nobody may pass over."""
 
 
-async def send(client: AsyncElasticsearch, index: str, lines: Sequence[bytes]) -> int:
-    """Writes what `lines` say, one entry per document, and returns how many were taken."""
+async def send(
+    client: AsyncElasticsearch, index: str, things: Sequence[T], lines: Callable[[T], bytes]
+) -> int:
+    """Writes what `lines` makes of each thing, and returns how many were taken."""
     room = asyncio.Semaphore(_IN_FLIGHT)
 
-    async def one(chunk: list[bytes]) -> int:
+    async def one(part: Sequence[T]) -> int:
         async with room:
-            return await _settled(client, index, chunk)
+            # Off the loop, and while the server is busy with another part.
+            made = await asyncio.to_thread(lambda: list(map(lines, part)))
+            return sum([await _settled(client, index, chunk) for chunk in _chunks(made)])
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(chunk)) for chunk in _chunks(lines)]
+            tasks = [
+                group.create_task(one(things[at : at + _MOST]))
+                for at in range(0, len(things), _MOST)
+            ]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return sum(task.result() for task in tasks)
 
 
 def _chunks(lines: Sequence[bytes]) -> list[list[bytes]]:
+    """Requests of bounded size."""
     chunks: list[list[bytes]] = []
     size = _LARGEST
     for line in lines:
-        if size + len(line) > _LARGEST or len(chunks[-1]) == _MOST:
+        if size + len(line) > _LARGEST:
             chunks.append([])
             size = 0
         chunks[-1].append(line)

@@ -202,7 +202,7 @@ class Cluster:
             with serving():
                 # Not before the index is ready, so that a view is not begun or can be read.
                 await self.client.cluster.health(
-                    index=f"{self._states}-1", wait_for_status="yellow", timeout="30s"
+                    index=f"{self._states}-1", wait_for_active_shards="1", timeout="30s"
                 )
                 await self.client.indices.put_alias(index=f"{self._states}-1", name=self._states)
 

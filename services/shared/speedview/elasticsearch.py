@@ -99,8 +99,7 @@ class ElasticSpeedView:
     async def write(
         self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
     ) -> None:
-        lines = await asyncio.to_thread(_lines, documents)
-        while not await self._written(lines, since, until, times):
+        while not await self._written(documents, since, until, times):
             pass
 
     async def sums(self, query: Query, since: Vector, until: Vector) -> Rows:
@@ -199,14 +198,14 @@ class ElasticSpeedView:
     # Writing
 
     async def _written(
-        self, lines: Sequence[bytes], since: Vector, until: Vector, times: Vector
+        self, documents: Sequence[Indexed], since: Vector, until: Vector, times: Vector
     ) -> bool:
         """False if the view has been begun anew meanwhile, and the batch may follow it all the same."""
         standing = await self._following(since)
         index = standing.state.index
-        if lines:
+        if documents:
             try:
-                await bulk.send(self._cluster.client, index, lines)
+                await bulk.send(self._cluster.client, index, documents, fields.written)
                 await self._cluster.refresh(index)
             except Lost:
                 return False
@@ -292,10 +291,9 @@ class ElasticSpeedView:
         return tuple(reached)
 
     async def _removed(self, index: str, body: asking.Body, *, whole: bool) -> int:
-        removed = 0
+        removed, lines = 0, _reduced if whole else _forgotten
         while hits := (await self._cluster.search(index, body))["hits"]["hits"]:
-            lines = [_line(hit, whole=whole) for hit in hits]
-            removed += await bulk.send(self._cluster.client, index, lines)
+            removed += await bulk.send(self._cluster.client, index, hits, lines)
             await self._cluster.refresh(index)
         return removed
 
@@ -304,16 +302,14 @@ if TYPE_CHECKING:
     _: type[SpeedView] = ElasticSpeedView
 
 
-def _lines(documents: Sequence[Indexed]) -> list[bytes]:
-    return [fields.written(each) for each in documents]
-
-
 def _documents(hits: Sequence[Mapping[str, Any]]) -> list[Indexed]:
     return [fields.indexed(hit["_id"], hit["_source"]) for hit in hits]
 
 
-def _line(hit: Mapping[str, Any], *, whole: bool) -> bytes:
-    event, source = hit["_id"], hit["_source"]
-    if whole:
-        return fields.reduced(event, source["place"], source["appended_at"])
-    return fields.forgotten(event, source["place"])
+def _reduced(hit: Mapping[str, Any]) -> bytes:
+    source = hit["_source"]
+    return fields.reduced(hit["_id"], source["place"], source["appended_at"])
+
+
+def _forgotten(hit: Mapping[str, Any]) -> bytes:
+    return fields.forgotten(hit["_id"], hit["_source"]["place"])

@@ -54,8 +54,8 @@ class Told:
         )
 
     async def send(self, *events: str) -> int:
-        lines = [fields.written(at(0, n, event)) for n, event in enumerate(events)]
-        return await bulk.send(self.cluster.client, "documents", lines)
+        documents = [at(0, n, event) for n, event in enumerate(events)]
+        return await bulk.send(self.cluster.client, "documents", documents, fields.written)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def test_a_server_that_fails_or_is_away_is_unavailable(server: Told) -> No
             await server.send("a")
     away = Cluster.of("http://127.0.0.1:9", api_key=None, ca_file=None)
     with pytest.raises(Unavailable, match="does not answer"):
-        await bulk.send(away.client, "documents", [b"{}\n"])
+        await bulk.send(away.client, "documents", [at(0, 1)], fields.written)
     await away.client.close()
 
 

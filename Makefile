@@ -30,7 +30,9 @@ pytest: .venv/dev
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # What runs over real servers too. A launcher of tests/launchers starts each that has no BVW_TEST_…_URL.
-REAL := tests/contract/test_cache.py tests/journeys/test_servers.py
+REAL := tests/contract/test_batchview.py tests/contract/test_cache.py tests/contract/test_elasticsearch.py \
+        tests/contract/test_kafka.py tests/contract/test_log.py tests/contract/test_mongo.py \
+        tests/contract/test_speedview.py tests/contract/test_topics.py tests/journeys/test_servers.py
 
 test-real: .venv/dev ## The tests that need real servers, which it starts and stops
 	$(BIN)/python -m tests.launchers with -- $(BIN)/pytest --backends=real $(REAL) $(ARGS)

@@ -262,7 +262,7 @@ class Cluster:
     # Searches
 
     async def search(self, index: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A whole answer, of all shards; `index` is None where the body names a moment (`pit`)."""
+        """A whole answer, of all shards; `index` is None where the body is for a `moment`."""
         with serving():
             try:
                 found = await self.client.search(
@@ -273,6 +273,8 @@ class Cluster:
         if found["timed_out"] or found["_shards"]["failed"]:
             raise Unavailable("Elasticsearch answered for a part of its shards only")
         answer: Mapping[str, Any] = found.body
+        if index is None:
+            body["pit"]["id"] = answer["pit_id"]  # which may change from one answer to the next
         return answer
 
     @contextlib.asynccontextmanager
@@ -283,11 +285,12 @@ class Cluster:
                 opened = await self.client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)
             except NotFoundError:
                 raise Lost(_LOST) from None
+        pit = {"id": opened["id"], "keep_alive": _KEEP_ALIVE}
         try:
-            yield {"pit": {"id": opened["id"], "keep_alive": _KEEP_ALIVE}}
+            yield {"pit": pit}
         finally:
             with contextlib.suppress(ApiError, TransportError):  # it ends by itself
-                await self.client.close_point_in_time(id=opened["id"])
+                await self.client.close_point_in_time(id=pit["id"])
 
 
 @contextlib.contextmanager

@@ -252,7 +252,7 @@ class ElasticSpeedView:
     async def _pages(self, index: str, body: asking.Body) -> list[Mapping[str, Any]]:
         """All pages as of one moment: a copy that is beaten in between is in one bucket, not in two."""
         async with self._cluster.moment(index) as moment:
-            body |= moment
+            body = body | moment
             pages = [await self._page(None, body)]
             while not asking.is_last(pages[-1]):
                 body = asking.after(body, pages[-1])

@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +100,7 @@ async def found(view: SpeedView, text: str) -> list[str]:
 def untold(log: list[Indexed]) -> list[Indexed]:
     """As a search returns them: newest append first, without terms."""
     newest = sorted(log, key=lambda f: (f.appended_at, f.partition, f.offset), reverse=True)
-    return [replace(hit, terms=()) for hit in newest]
+    return [hit._replace(terms=()) for hit in newest]
 
 
 def grouped(rows: Rows, query: Query) -> Rows:
@@ -343,14 +342,14 @@ async def test_hostile_text_is_plain_text(view: SpeedView, text: str) -> None:
 @pytest.mark.parametrize("term", [*HOSTILE, "ab*cd", '"', "é", "𞤢𞤣", "x" * 64])
 async def test_a_term_is_found_by_itself_alone(view: SpeedView, term: str) -> None:
     term = term.replace(" ", "_").lower()
-    await put(view, [replace(at(0, 1), terms=(term, "z")), at(0, 2)], END, START)
+    await put(view, [at(0, 1)._replace(terms=(term, "z")), at(0, 2)], END, START)
     hits = await view.search(Search(terms=(term,)), START, END, limit=9)
     assert [hit.offset for hit in hits] == [1]
 
 
 async def test_a_search_may_have_very_many_terms(view: SpeedView) -> None:
     terms = tuple(f"t{n}" for n in range(2000))
-    await put(view, [replace(at(0, 1), terms=terms), at(0, 2)], END, START)
+    await put(view, [at(0, 1)._replace(terms=terms), at(0, 2)], END, START)
     assert len(await view.search(Search(terms=terms), START, END, limit=9)) == 1
     assert await view.search(Search(terms=(*terms, "more")), START, END, limit=9) == []
 

@@ -5,6 +5,7 @@ to the change, the name to the account: the two definitions disagree, so both ar
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -42,6 +43,7 @@ def is_address(user: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=16_384)
 def is_bot_name(user: str) -> bool:
     return _BOT_NAME.match(user) is not None
 

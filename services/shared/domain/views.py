@@ -30,8 +30,7 @@ class Word(NamedTuple):
     form: str
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A change with what text analysis found in it: all that a view can ask for."""
 
     change: Change

@@ -20,7 +20,7 @@ Guarantees that every adapter keeps (tests/contract/test_speedview.py):
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.shared.domain.positions import Vector
 from services.shared.domain.query import Query
@@ -42,8 +42,7 @@ class BegunAnew(Exception):
         super().__init__(f"the batch begins at {since}, the view stands at {visible}")
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
+class Indexed(NamedTuple):
     """A document at its position. `terms` are what search finds it by (`text.search_terms`)."""
 
     partition: int

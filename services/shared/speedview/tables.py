@@ -135,7 +135,7 @@ def incoming(documents: Sequence[Indexed]) -> list[tuple[Any, ...]]:
     first: dict[str, Indexed] = {}
     for found in documents:
         kept = first.setdefault(found.document.change.id, found)
-        if (found.partition, found.offset) < (kept.partition, kept.offset):
+        if kept is not found and (found.partition, found.offset) < (kept.partition, kept.offset):
             first[found.document.change.id] = found
     return [_row(found) for found in first.values()]
 

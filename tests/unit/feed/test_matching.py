@@ -1,7 +1,6 @@
 """A filter says of a change what the speed view says of it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def passed(search: Search, found: list[Indexed]) -> list[Indexed]:
 async def test_what_passes_is_what_a_search_finds(
     view: SqliteSpeedView, log: list[Indexed], search: Search
 ) -> None:
-    log = [replace(one, terms=documents.search_terms(one.document.change)) for one in log]
+    log = [one._replace(terms=documents.search_terms(one.document.change)) for one in log]
     await view.begin("log", START, None, text_version=1)
     await view.write(log, START, END, START)
     everything = await view.scan(Search(), START, END, limit=1000)

@@ -15,10 +15,10 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment of the caller is not ours to fill.
 unexport VIRTUAL_ENV
 
-.PHONY: help up test test-real servers lint pytest bench audit clean
+.PHONY: help up test test-real servers up-servers lint pytest bench audit clean
 
 help: ## What each verb does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/run ## Run everything: CONTACT=you@example.org (live) SOURCE=… PORT=… ARGS="--open …"
 	@$(BIN)/bvw up $(if $(CONTACT),--contact '$(CONTACT)') \
@@ -39,6 +39,13 @@ test-real: .venv/dev ## The tests that need real servers, which it starts and st
 
 servers: .venv/dev ## Start the servers that tests use, print their URLs, stop them at Ctrl-C
 	@$(BIN)/python -m tests.launchers up
+
+# The servers begin empty and keep nothing, so the data directory does too.
+up-servers: .venv/dev ## Run everything over servers that it starts: SOURCE=… CONTACT=… PORT=… ARGS=…
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
+		$(BIN)/python -m tests.launchers product -- $(BIN)/bvw up --data "$$data" \
+		$(if $(CONTACT),--contact '$(CONTACT)') $(if $(SOURCE),--source '$(SOURCE)') \
+		$(if $(PORT),--port '$(PORT)') $(ARGS)
 
 lint: .venv/dev ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check

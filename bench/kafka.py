@@ -100,7 +100,7 @@ def _name() -> str:
 def figures() -> list[Figure]:
     """Rates of appends and reads against the bare driver's, and what one append takes."""
     some = entries()
-    with running([kafka.NAME]) as urls:
+    with running([kafka.NAME]) as (urls, _):
         url = urls[kafka.VARIABLE]
 
         def rates(way: Callable[[str, Sequence[Entry]], Any]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
     python -m tests.launchers install [NAME …]         fetch what they need, into the cache folder
     python -m tests.launchers with [NAME …] -- COMMAND  start them, run the command with their URLs in its
                                                         environment, stop them; its exit code
+    python -m tests.launchers product [NAME …] -- bvw …  the same, as settings of the product
     python -m tests.launchers up [NAME …]               start them, print their URLs, stop at Ctrl-C
 
 A server whose URL is in the environment already is used as it is.
@@ -40,10 +41,11 @@ def install(names: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def running(names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The URLs by variable, while the servers run."""
+def running(names: Sequence[str]) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """The URLs by variable, and by setting, while the servers run."""
     with contextlib.ExitStack() as stack:
         urls: dict[str, str] = {}
+        settings: dict[str, str] = {}
         for launcher in launchers(names):
             url = os.environ.get(launcher.VARIABLE)
             if not url:
@@ -51,8 +53,8 @@ def running(names: Sequence[str]) -> Iterator[dict[str, str]]:
                 server = launcher.start(place.cache())
                 stack.callback(server.stop)
                 url = server.url
-            urls[launcher.VARIABLE] = url
-        yield urls
+            urls[launcher.VARIABLE] = settings[launcher.SETTING] = url
+        yield urls, settings
 
 
 def main(words: Sequence[str]) -> int:
@@ -62,15 +64,17 @@ def main(words: Sequence[str]) -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if verb == "up":
-        with running(rest) as urls, contextlib.suppress(KeyboardInterrupt):
-            for variable, url in urls.items():
+        with running(rest) as (urls, settings), contextlib.suppress(KeyboardInterrupt):
+            for variable, url in (urls | settings).items():
                 print(f"export {variable}={url}", flush=True)
             signal.pause()
         return 0
-    if verb == "with" and "--" in rest:
+    if verb in {"with", "product"} and "--" in rest:
         at = rest.index("--")
-        with running(rest[:at]) as urls:
-            return subprocess.run(rest[at + 1 :], env=os.environ | urls, check=False).returncode
+        with running(rest[:at]) as (urls, settings):
+            told = os.environ | (urls if verb == "with" else settings)
+            signal.signal(signal.SIGINT, lambda *_: None)  # the command's to hear: it ends in order
+            return subprocess.run(rest[at + 1 :], env=told, check=False).returncode
     sys.stderr.write(__doc__ or "")
     return 64
 

@@ -15,6 +15,7 @@ from tests.launchers import place
 
 NAME = "elasticsearch"
 VARIABLE = "BVW_TEST_ELASTICSEARCH_URL"
+SETTING = "BVW_SPEED_URL"
 VERSION = "8.19.21"
 _ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
 _HEAP = "512m"

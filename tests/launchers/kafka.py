@@ -15,6 +15,7 @@ from tests.launchers import place
 
 NAME = "kafka"
 VARIABLE = "BVW_TEST_KAFKA_URL"
+SETTING = "BVW_LOG_URL"
 VERSION = "4.3.1"
 
 # slf4j-api finds no binding without the third one, and the broker then says nothing at all.

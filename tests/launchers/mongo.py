@@ -12,6 +12,7 @@ from tests.launchers import place
 
 NAME = "mongo"
 VARIABLE = "BVW_TEST_MONGO_URL"
+SETTING = "BVW_BATCH_URL"
 VERSION = "1.47.0"
 SOURCES = Path(__file__).parent / "mongo_server"
 

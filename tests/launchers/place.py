@@ -1,7 +1,7 @@
 """Where servers for tests are kept, and what every launcher does: fetch, start, wait, stop.
 
 A launcher is a module of this package with `NAME`, `VARIABLE` (of the environment: the URL of a server that
-tests use), `install(folder)`, which leaves everything that it needs in its folder and does nothing the second
+tests use), `SETTING` (by which the product is told), `install(folder)`, which leaves everything that it needs in its folder and does nothing the second
 time, and `start(folder) -> Server`, which is an own server with an empty store on a free port. The cache
 folder is `BVW_TEST_SERVERS`, /var/tmp/bots-vs-wiki-servers by default: not in anybody's home, because
 Elasticsearch runs as a user of its own.

@@ -12,6 +12,7 @@ from tests.launchers import place
 
 NAME = "redis"
 VARIABLE = "BVW_TEST_REDIS_URL"
+SETTING = "BVW_CACHE_URL"
 
 
 def install(_: Path) -> None:

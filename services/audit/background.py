@@ -4,14 +4,13 @@ It is the command itself, so what the page shows is what `bvw audit --json` prin
 """
 
 import asyncio
-import sys
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from services.audit.audit import Result
-from services.shared.runtime import metrics
+from services.shared.runtime import child, metrics
 from services.shared.runtime.clock import Clock
 
 _log = structlog.get_logger(__name__)
@@ -51,9 +50,8 @@ class BackgroundAudit:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self, started: int) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "services.cli.main", "audit", "--json", "--quiet",
-            "--data", str(self._data),
+        process = await child.started(
+            "services.cli.main", "audit", "--json", "--quiet", "--data", str(self._data),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:

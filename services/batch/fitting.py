@@ -5,7 +5,6 @@ Whatever becomes of that process, a run goes on: without a model, or with the on
 
 import asyncio
 import contextlib
-import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Final
 
@@ -15,7 +14,7 @@ import structlog
 from services.batch.sample import Task
 from services.batch.work import Stopped
 from services.shared.domain.topics import TopicModel
-from services.shared.runtime import metrics
+from services.shared.runtime import child, metrics
 
 LONGEST: Final = 600.0
 
@@ -25,9 +24,7 @@ _log = structlog.get_logger(__name__)
 async def fitted(task: Task, stop: asyncio.Event) -> TopicModel | None:
     """The model of a sample, None where it could not be made. Raises `Stopped` once `stop` is set."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "services.batch.fit", stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
+        process = await child.started("services.batch.fit", stdin=PIPE, stdout=PIPE, stderr=PIPE)
     except OSError as error:
         _failed(str(error))
         return None

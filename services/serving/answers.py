@@ -4,13 +4,13 @@ The batch part of an answer depends on the generation alone, so it is kept in th
 speed part is asked each time. A generation without segments has nothing to say and is not asked.
 """
 
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from services.serving import merge, topics
+from services.serving.kept import kept
 from services.serving.pin import Pin
 from services.shared.batchview.port import BatchView, Gone
 from services.shared.cache.port import Cache
@@ -19,7 +19,6 @@ from services.shared.domain.positions import upper
 from services.shared.domain.query import Condition, Having, OneOf, Query
 from services.shared.domain.topics import TopicModel
 from services.shared.domain.views import BY_NAME, EDITS, TOPICS, Key, Rows, add, registers_of
-from services.shared.runtime import metrics
 from services.shared.speedview.port import Indexed, Place, Search, SpeedView
 
 T = TypeVar("T")
@@ -164,13 +163,12 @@ class Answers:
         return {key: row for key, row in rows.items() if key in speed}
 
     async def _cached(self, key: str, ask: Callable[[], Awaitable[T]], type_: type[T]) -> T:
-        stored = await self._cache.get(key)
-        if stored is not None:
-            with contextlib.suppress(msgspec.DecodeError):  # of another version of this code
-                known = msgspec.msgpack.decode(stored, type=type_)
-                metrics.CACHE_REQUESTS.labels("hit").inc()
-                return known
-        metrics.CACHE_REQUESTS.labels("miss").inc()
+        def decode(stored: bytes) -> T:
+            return msgspec.msgpack.decode(stored, type=type_)
+
+        known = await kept(self._cache, key, decode)
+        if known is not None:
+            return known
         answer = await ask()
         await self._cache.put(key, msgspec.msgpack.encode(answer))
         return answer

@@ -7,7 +7,6 @@ What draws the charts is Vega from the package vl-convert, made into one module 
 import asyncio
 import hashlib
 import importlib.metadata
-import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from services.serving import bundle, languages
+from services.shared.runtime import child
 
 PAGE: Final = "services.serving.page"
 INDEX: Final = "index.html"
@@ -95,9 +95,7 @@ async def _vega(cache: Path) -> File:
     kept = cache / f"vega-{version}-{_BUNDLE}.js"
     if not await asyncio.to_thread(kept.exists):
         await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", bundle.__name__, str(kept), stdin=DEVNULL
-        )
+        process = await child.started(bundle.__name__, str(kept), stdin=DEVNULL)
         try:
             code = await process.wait()
         finally:

@@ -175,8 +175,7 @@ class _Session:
                 if since_let_go >= _LET_GO_EVERY:
                     await upkeep.let_go(self.view, self.batchview, self.settings)
                     since_let_go = 0.0
-                await upkeep.measure(self.log, self.view, self.clock)
-                if await self.view.visible() is None:
+                if not await upkeep.measure(self.log, self.view, self.clock):
                     self._end(_LOST)
             except (Busy, Unavailable, OutOfRange) as error:
                 _log.warning("speed_upkeep_put_off", reason=str(error))

@@ -27,16 +27,17 @@ async def let_go(view: SpeedView, batchview: BatchView, settings: Settings) -> N
     await view.forget(retention.removable_before(window_ms, visible.times, oldest.times))
 
 
-async def measure(log: EventLog, view: SpeedView, clock: Clock) -> None:
-    """How much has been appended and is not visible, and for how long."""
+async def measure(log: EventLog, view: SpeedView, clock: Clock) -> bool:
+    """How much has been appended and is not visible, and for how long. False if there is no view."""
     visible, end = await view.visible(), await log.stable_end()
     if visible is None:
-        return
+        return False
     # Offsets have holes, so this is at most how many events there are.
     metrics.SPEED_LAG.set(sum(max(0, e - v) for e, v in zip(end, visible.positions, strict=True)))
     if reaches(visible.positions, end):
         metrics.VISIBLE_AGE.set(0)
-        return
+        return True
     waiting = (await log.read(visible.positions, limit=1)).records
     ages = [clock.now() - record.appended_at / 1000 for record in waiting]
     metrics.VISIBLE_AGE.set(max([0.0, *ages]))
+    return True

@@ -6,7 +6,6 @@ is made once.
 """
 
 import asyncio
-import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from services.serving.api.asked import Asked
 from services.serving.api.guard import HEADERS
 from services.serving.api.present import VERSION
 from services.serving.api.route import ALIAS, Route, read
+from services.serving.kept import kept
 from services.serving.pin import EXACT, PARTIAL
 from services.serving.pins import Pins, Standing
 from services.shared.batchview.port import Gone
@@ -37,8 +37,6 @@ LONGEST_ANSWER: Final = 30.0
 _REMEMBERED: Final = 512
 _LIVE: Final = "max-age=1, must-revalidate"
 _AT: Final = "max-age=60, must-revalidate"
-_HIT: Final = metrics.CACHE_REQUESTS.labels("hit")
-_MISS: Final = metrics.CACHE_REQUESTS.labels("miss")
 
 
 @dataclass(slots=True)
@@ -134,14 +132,7 @@ class Answering:
         return standing
 
     async def _found(self, key: str) -> Made | None:
-        stored = await self._cache.get(key)
-        if stored is not None:
-            with contextlib.suppress(msgspec.DecodeError):  # of another version of this code
-                known = _DECODER.decode(stored)
-                _HIT.inc()
-                return known
-        _MISS.inc()
-        return None
+        return await kept(self._cache, key, _DECODER.decode)
 
     async def _made_once(self, key: str, question: Question, standing: Standing) -> Made:
         """Whoever comes while it is being made waits for the same answer."""

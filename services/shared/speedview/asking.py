@@ -12,7 +12,7 @@ from typing import Any, Final
 from services.shared.domain.change import EDIT_TYPES, NEW
 from services.shared.domain.positions import Vector
 from services.shared.domain.query import Between, Condition, OneOf, Query
-from services.shared.domain.views import Key, Measures, Rows, View
+from services.shared.domain.views import Key, Rows, View, add_row
 from services.shared.speedview import fields, places
 from services.shared.speedview.port import Place, Search
 
@@ -143,7 +143,7 @@ def rows(query: Query, pages: Iterable[Mapping[str, Any]]) -> Rows:
             columns = _columns(bucket)
             if bucket["doc_count"] and all(columns[name] in among for name, among in chosen):
                 key: Key = tuple(columns[name] for name in query.group)
-                _add(found, key, tuple(_measured(m, bucket) for m in query.view.measures))
+                add_row(found, key, tuple(_measured(m, bucket) for m in query.view.measures))
     return found
 
 
@@ -159,11 +159,6 @@ def _columns(bucket: Mapping[str, Any]) -> dict[str, int | str]:
         parts = _REPEATED[name]
         columns |= zip(parts, fields.told(columns[name], len(parts)), strict=True)
     return columns
-
-
-def _add(found: Rows, key: Key, added: Measures) -> None:
-    old = found.get(key)
-    found[key] = tuple(x + y for x, y in zip(old, added, strict=True)) if old else added
 
 
 def _sources(query: Query) -> list[str]:

@@ -34,6 +34,7 @@ from services.shared.speedview.port import (
     Search,
     SpeedView,
     Visible,
+    check_vouched,
 )
 
 T = TypeVar("T")
@@ -183,16 +184,8 @@ class ElasticSpeedView:
 
     async def _vouching(self, since: Vector, until: Vector) -> State:
         standing = await self._cluster.standing()
-        for partition, (low, high) in enumerate(zip(since, until, strict=True)):
-            if low < high and (
-                standing is None
-                or low < standing.state.floor[partition]
-                or high > standing.state.positions[partition]
-            ):
-                standing = None
-                break
-        if standing is None:
-            raise Unavailable("the speed view does not hold what the answer needs")
+        check_vouched(None if standing is None else standing.state.visible(), since, until)
+        assert standing is not None  # noqa: S101 - nobody asks for an empty span
         return standing.state
 
     # Writing

@@ -23,7 +23,6 @@ from services.shared.domain.views import Rows, View
 from services.shared.runtime import crash, database
 from services.shared.runtime.bell import Bell
 from services.shared.runtime.database import Database
-from services.shared.runtime.unavailable import Unavailable
 from services.shared.speedview import finding, places, tables
 from services.shared.speedview.port import (
     BegunAnew,
@@ -32,6 +31,7 @@ from services.shared.speedview.port import (
     Search,
     SpeedView,
     Visible,
+    check_vouched,
 )
 
 _CACHE_KIB: Final = 16_384
@@ -261,12 +261,7 @@ def _sums(connection: sqlite3.Connection, query: Query, since: Vector, until: Ve
 
 def _check_vouched(connection: sqlite3.Connection, since: Vector, until: Vector) -> None:
     """In the transaction of the answer: the view may have been emptied since the caller pinned it."""
-    visible = _visible(connection)
-    for partition, (low, high) in enumerate(zip(since, until, strict=True)):
-        if low < high and (
-            visible is None or low < visible.floor[partition] or high > visible.positions[partition]
-        ):
-            raise Unavailable("the speed view does not hold what the answer needs")
+    check_vouched(_visible(connection), since, until)
 
 
 def _source(view: View) -> str:

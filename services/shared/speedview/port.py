@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 from services.shared.domain.positions import Vector
 from services.shared.domain.query import Query
 from services.shared.domain.views import Document, Rows
+from services.shared.runtime.unavailable import Unavailable
 
 
 class Busy(Exception):
@@ -67,6 +68,15 @@ class Visible:
     floor: Vector
     rebuilding_until: Vector | None = None
     text_version: int = 0
+
+
+def check_vouched(visible: Visible | None, since: Vector, until: Vector) -> None:
+    """Raises `Unavailable` unless the view vouches for every position in [since, until)."""
+    for partition, (low, high) in enumerate(zip(since, until, strict=True)):
+        if low < high and (
+            visible is None or low < visible.floor[partition] or high > visible.positions[partition]
+        ):
+            raise Unavailable("the speed view does not hold what the answer needs")
 
 
 @dataclass(frozen=True, slots=True)
